@@ -1,0 +1,140 @@
+"""Traffic: who gets an alias's requests. Every write is a compare-and-set on its `RevisionId`."""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.aws import error_code
+from activities.inputs import AliasInput, RollbackInput, ShiftInput
+from release.promotion import AliasState
+
+_LOST_RACE = {"PreconditionFailedException", "ResourceConflictException"}
+
+
+class Traffic:
+    """Reads and writes aliases; never overwrites what somebody else wrote."""
+
+    def __init__(self, lambda_: Any) -> None:
+        self._lambda = lambda_
+
+    @activity.defn
+    def record_baseline(self, order: AliasInput) -> AliasState:
+        """The alias, serving one version alone: what a rollback returns to.
+
+        Raises:
+            ApplicationError: not retryable when the alias is split between two versions.
+        """
+        alias = self.read(order.function, order.alias)
+        if alias.canary is not None:
+            raise ApplicationError(
+                f"{order.function} is being shifted by another release "
+                f"({alias.weight:.0%} on version {alias.canary}); promote again when it has ended",
+                type="AliasBusy",
+                non_retryable=True,
+            )
+        return alias
+
+    @activity.defn
+    def shift_traffic(self, order: ShiftInput) -> AliasState:
+        """The alias sends `weight` to the canary; the alias as it then is.
+
+        A retry whose first attempt was applied writes nothing. Anything else than the expected
+        state is somebody else's write.
+
+        Raises:
+            ApplicationError: not retryable, `ForeignChange`, with both states.
+        """
+        target = _target(order)
+        alias = self.read(order.expected.function, order.expected.alias)
+        if _serves(alias) == _serves(target):
+            return alias  # our own write, whose answer was lost
+        if alias.revision_id != order.expected.revision_id:
+            raise _foreign_change(order.expected, alias)
+        try:
+            return self._write(target)
+        except ClientError as error:
+            if error_code(error) not in _LOST_RACE:
+                raise
+            now = self.read(order.expected.function, order.expected.alias)
+            raise _foreign_change(order.expected, now) from error
+
+    @activity.defn
+    def roll_back(self, order: RollbackInput) -> AliasState:
+        """The alias serves the baseline alone.
+
+        It writes even when the alias looks right already: the write changes the `RevisionId`, so a
+        shift that is still in flight from a lost worker can no longer land after it. A third
+        version at the alias is a person's decision and stays, said in the log.
+        """
+        alias = self.read(order.function, order.alias)
+        if alias.version not in {order.baseline, order.canary}:
+            activity.logger.error(
+                "%s serves version %s, neither of this release: left alone",
+                order.function,
+                alias.version,
+            )
+            return alias
+        # a lost race raises and is retried at once with a fresh RevisionId, without limit
+        return self._write(
+            alias.model_copy(update={"version": order.baseline, "canary": None, "weight": 0.0})
+        )
+
+    def read(self, function: str, alias: str) -> AliasState:
+        """The alias as AWS holds it now."""
+        answer = self._lambda.get_alias(FunctionName=function, Name=alias)
+        return _state(function, alias, answer)
+
+    def _write(self, state: AliasState) -> AliasState:
+        weights = {state.canary: state.weight} if state.canary else {}
+        answer = self._lambda.update_alias(
+            FunctionName=state.function,
+            Name=state.alias,
+            FunctionVersion=state.version,
+            RoutingConfig={"AdditionalVersionWeights": weights},
+            RevisionId=state.revision_id,
+        )
+        return _state(state.function, state.alias, answer)
+
+
+def _target(order: ShiftInput) -> AliasState:
+    whole = order.weight == 1 or order.baseline == order.canary
+    return order.expected.model_copy(
+        update={
+            "version": order.canary if whole else order.baseline,
+            "canary": None if whole else order.canary,
+            "weight": 0.0 if whole else order.weight,
+        }
+    )
+
+
+def _serves(alias: AliasState) -> tuple[str, str | None, float]:
+    return alias.version, alias.canary, round(alias.weight, 6)
+
+
+def _state(function: str, alias: str, answer: dict[str, Any]) -> AliasState:
+    weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    canary, weight = next(iter(weights.items()), (None, 0.0))
+    return AliasState(
+        function=function,
+        alias=alias,
+        version=answer["FunctionVersion"],
+        canary=canary,
+        weight=weight,
+        revision_id=answer["RevisionId"],
+    )
+
+
+def _foreign_change(expected: AliasState, found: AliasState) -> ApplicationError:
+    return ApplicationError(
+        f"somebody else changed {expected.function}:{expected.alias}: we left "
+        f"{_text(expected)}, found {_text(found)}",
+        type="ForeignChange",
+        non_retryable=True,
+    )
+
+
+def _text(alias: AliasState) -> str:
+    split = f" with {alias.weight:.0%} on version {alias.canary}" if alias.canary else ""
+    return f"version {alias.version}{split}"

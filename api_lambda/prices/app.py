@@ -1,0 +1,184 @@
+"""The price API: AWS Lambda behind an API Gateway HTTP API (payload version 2.0)."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from answers import (
+    NEVER_STORE,
+    Answer,
+    ApiError,
+    encode,
+    error_answer,
+    internal_error,
+    rfc3339,
+    to_gateway,
+    unauthorized,
+    unavailable,
+)
+from auth import WINDOW_SECONDS, RateLimited, admit
+from dynamodb import DynamoDB, Unavailable
+from journal import Entry
+from prices import FRESH_SECONDS, OLDEST_SECONDS, Price, Snapshot
+from request import Request, symbol_of, symbols_of
+from settings import Settings
+
+ALLOWED = "GET, HEAD, OPTIONS"
+# The function's timeout is 25 s: give up early enough to say so.
+LONGEST_REQUEST_SECONDS = 20.0
+OPENAPI = Path(__file__).with_name("openapi.json")
+
+
+class PriceApi:
+    """Answers every request, whatever happens; one per execution environment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = DynamoDB(settings)
+        self._snapshot = Snapshot(self._store, settings.table_name)
+
+    def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """The answer in API Gateway's form; its log line is written."""
+        request = Request.from_event(event, context)
+        entry = Entry(request.request_id, request.method, request.key)
+        limit = self._settings.rate_limit_per_minute
+        headers = {
+            "x-request-id": request.request_id,
+            "ratelimit-policy": f"{limit};w={WINDOW_SECONDS}",
+            "ratelimit-limit": str(limit),
+        }
+        answer = self._answer_or_error(request, entry, headers)
+        answer = answer._replace(headers={**headers, **answer.headers})
+        response = to_gateway(answer, request.method, request.headers)
+        entry.write(self._settings, response["statusCode"])
+        return response
+
+    def _answer_or_error(self, request: Request, entry: Entry, headers: dict[str, str]) -> Answer:
+        now = time.time()
+        self._store.deadline = time.monotonic() + LONGEST_REQUEST_SECONDS
+        try:
+            return self._route(request, entry, headers, now)
+        except ApiError as error:
+            failure = error
+        except RateLimited as error:
+            headers.update(error.quota.headers())
+            failure = error.answer()
+        except Unavailable as error:
+            entry.cause = error
+            failure = unavailable("The price store does not answer. Try again in a few seconds.")
+        except Exception as error:
+            entry.cause = error
+            failure = internal_error()
+        return error_answer(failure, request.request_id, now)
+
+    def _route(self, request: Request, entry: Entry, headers: dict[str, str], now: float) -> Answer:
+        entry.route, answer = self._find(request.path)
+        if request.method == "OPTIONS":
+            return Answer(204, b"", {"allow": ALLOWED, "cache-control": NEVER_STORE})
+        if request.method not in ("GET", "HEAD"):
+            text = f"Use one of {ALLOWED}."
+            raise ApiError(405, "METHOD_NOT_ALLOWED", text, headers={"allow": ALLOWED})
+        return answer(request, headers, now)
+
+    def _find(self, path: str) -> tuple[str, Callable[[Request, dict[str, str], float], Answer]]:
+        match path.split("/")[1:]:
+            case ["prices"]:
+                return "/prices", self._prices
+            case ["prices", symbol] if symbol:
+                return "/prices/{symbol}", self._one_price
+            case ["health"]:
+                return "/health", self._health
+            case ["openapi.json"]:
+                return "/openapi.json", self._openapi
+        raise ApiError(404, "NOT_FOUND", "There is nothing at this path. See /openapi.json.")
+
+    def _prices(self, request: Request, headers: dict[str, str], now: float) -> Answer:
+        self._admit(request, headers, now)
+        found = self._current(symbols_of(request.query), now)
+        return _price_answer(found, f"[{','.join(price.to_json(now) for price in found)}]", now)
+
+    def _one_price(self, request: Request, headers: dict[str, str], now: float) -> Answer:
+        self._admit(request, headers, now)
+        found = self._current([symbol_of(request.path.rpartition("/")[2])], now)
+        return _price_answer(found, found[0].to_json(now), now)
+
+    def _admit(self, request: Request, headers: dict[str, str], now: float) -> None:
+        if not request.key:
+            raise unauthorized()
+        settings = self._settings
+        quota = admit(
+            self._store, settings.table_name, request.key, settings.rate_limit_per_minute, now
+        )
+        headers.update(quota.headers())
+
+    def _current(self, symbols: list[str], now: float) -> list[Price]:
+        """The prices in the order asked: all of them or an error, never a part."""
+        held = self._snapshot.get(symbols)
+        unknown = [symbol for symbol in symbols if symbol not in held]
+        if unknown:
+            text = f"No such symbol: {', '.join(unknown)}."
+            raise ApiError(404, "NOT_FOUND", text, details={"symbols": unknown})
+        prices = [price for price in held.values() if price and not price.is_too_old(now)]
+        if len(prices) < len(symbols):
+            served = {price.symbol for price in prices}
+            missing = [symbol for symbol in symbols if symbol not in served]
+            text = f"No price younger than an hour for {', '.join(missing)}."
+            raise unavailable(text, details={"symbols": missing})
+        return prices
+
+    def _health(self, request: Request, headers: dict[str, str], now: float) -> Answer:
+        reachable = self._snapshot.check(list(self._settings.health_symbols))
+        newest, cache_age = self._snapshot.newest(), self._snapshot.age()
+        body = {
+            "status": "healthy",
+            "timestamp": rfc3339(now),
+            "version": self._settings.version,
+            "gitSha": self._settings.git_sha,
+            "checks": {
+                "dynamodb": "ok" if reachable else "unreachable",
+                "lastPriceUpdate": None if newest is None else rfc3339(newest),
+                "cacheAge": None if cache_age is None else round(cache_age, 1),
+            },
+        }
+        problem = _problem(reachable, newest, now)
+        if not problem:
+            return Answer(200, encode(body), {"cache-control": NEVER_STORE})
+        failure = unavailable(problem, **{**body, "status": "unhealthy"})
+        return error_answer(failure, request.request_id, now)
+
+    def _openapi(self, request: Request, headers: dict[str, str], now: float) -> Answer:
+        document = OPENAPI.read_text("utf-8").replace("0.0.0", self._settings.version, 1)
+        return Answer(200, document.encode(), {"cache-control": "public, max-age=60"})
+
+
+def _price_answer(prices: list[Price], data: str, now: float) -> Answer:
+    # The timestamp is the data's own, so that unchanged prices keep their bytes and their ETag.
+    newest = rfc3339(max(price.last_updated for price in prices))
+    oldest_age = max(price.age(now) for price in prices)
+    stale = any(price.is_stale(now) for price in prices)
+    lifetime = "max-age=0, must-revalidate" if stale else f"max-age={FRESH_SECONDS}"
+    headers = {"cache-control": f"private, {lifetime}", "age": str(int(oldest_age))}
+    return Answer(200, f'{{"data":{data},"timestamp":"{newest}"}}'.encode(), headers)
+
+
+def _problem(reachable: bool, newest: float | None, now: float) -> str:
+    if not reachable:
+        return "DynamoDB does not answer."
+    if newest is None:
+        return "There are no prices yet."
+    if now - newest > OLDEST_SECONDS:
+        return "The newest price is older than an hour."
+    return ""
+
+
+@cache
+def _api() -> PriceApi:
+    return PriceApi(Settings.from_environment(os.environ))
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """AWS Lambda's entry point."""
+    return _api().handle(event, context)

@@ -1,0 +1,155 @@
+"""A small DynamoDB client: signed JSON calls over one kept-alive connection."""
+
+import http.client
+import json
+import random
+import time
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from settings import Settings
+from sigv4 import Signer
+
+Item = dict[str, dict[str, Any]]
+
+THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+}
+
+
+class DynamoDBError(Exception):
+    """DynamoDB refused the call; the same call would be refused again."""
+
+
+class Unavailable(Exception):
+    """DynamoDB did not answer in time; the same call may succeed later."""
+
+
+class ConditionFailed(Exception):
+    """The write's condition did not hold; `item` is what stands, empty when nothing does."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__("the condition did not hold")
+        self.item = item
+
+
+class Patience(NamedTuple):
+    """How long one call may take: seconds a try, and tries after the first."""
+
+    timeout: float
+    retries: int
+
+
+PATIENT = Patience(timeout=3.0, retries=3)
+# For answers that have something else to say at once: /health and a snapshot that still serves.
+BRIEF = Patience(timeout=0.4, retries=0)
+
+
+class _Retry(Exception):
+    """This try failed in a way that another may not."""
+
+
+class DynamoDB:
+    """Calls one region's DynamoDB; not for use by several threads.
+
+    A retried write can have been carried out already: callers count on conditions, and an
+    increment that is repeated errs towards counting too much.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        endpoint = urlsplit(settings.endpoint)
+        self._secure = endpoint.scheme == "https"
+        self._address = endpoint.netloc
+        self._host = endpoint.netloc.removesuffix(":443" if self._secure else ":80")
+        self._token = settings.credentials.token
+        self._signer = Signer(settings.credentials, settings.region, "dynamodb")
+        self._connection: http.client.HTTPConnection | None = None
+        self.deadline = float("inf")
+
+    def call(
+        self, operation: str, request: dict[str, Any], patience: Patience = PATIENT
+    ) -> dict[str, Any]:
+        """DynamoDB's answer to `operation`.
+
+        No try starts after `deadline` (of `time.monotonic()`), nor waits beyond it.
+
+        Raises ConditionFailed; Unavailable once patience or time is used up; DynamoDBError for
+        every other refusal, where retrying does not help.
+        """
+        payload = json.dumps(request).encode()
+        for attempt in range(patience.retries + 1):
+            try:
+                return self._try(operation, payload, patience.timeout)
+            except _Retry as error:
+                cause = error
+            pause = random.uniform(0, 0.05 * 2**attempt)
+            if attempt == patience.retries or time.monotonic() + pause >= self.deadline:
+                break
+            time.sleep(pause)
+        raise Unavailable(f"{operation}: {cause}") from cause
+
+    def _try(self, operation: str, payload: bytes, timeout: float) -> dict[str, Any]:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise _Retry("no time left")
+        reused = self._connection is not None
+        try:
+            status, body = self._send(operation, payload, min(timeout, left))
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            # A server may drop an idle connection while Lambda had this process frozen.
+            if reused and isinstance(error, (ConnectionError, http.client.HTTPException)):
+                return self._try(operation, payload, timeout)
+            raise _Retry(f"{type(error).__name__}: {error}") from error
+        return _read(status, body)
+
+    def _send(self, operation: str, payload: bytes, timeout: float) -> tuple[int, bytes]:
+        connection = self._connection
+        if connection is None:
+            kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+            connection = self._connection = kind(self._address, timeout=timeout)
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout)
+        connection.request("POST", "/", payload, self._headers(operation, payload))
+        response = connection.getresponse()
+        body = response.read()
+        if response.will_close:
+            self.close()
+        return response.status, body
+
+    def _headers(self, operation: str, payload: bytes) -> dict[str, str]:
+        headers = {
+            "content-type": "application/x-amz-json-1.0",
+            "host": self._host,
+            "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+            "x-amz-target": f"DynamoDB_20120810.{operation}",
+        }
+        if self._token:
+            headers["x-amz-security-token"] = self._token
+        headers["authorization"] = self._signer.authorization("POST", "/", headers, payload)
+        return headers
+
+    def close(self) -> None:
+        """The connection is closed; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _read(status: int, body: bytes) -> dict[str, Any]:
+    if status >= 500:
+        raise _Retry(f"HTTP {status}")
+    try:
+        answer: dict[str, Any] = json.loads(body)
+    except ValueError as error:
+        raise _Retry(f"HTTP {status} without JSON") from error
+    if status == 200:
+        return answer
+    kind = str(answer.get("__type", "")).rpartition("#")[2]
+    if kind == "ConditionalCheckFailedException":
+        raise ConditionFailed(answer.get("Item") or {})
+    if kind in THROTTLED:
+        raise _Retry(kind)
+    raise DynamoDBError(f"{kind or status}: {answer.get('message') or answer.get('Message')}")

@@ -1,0 +1,50 @@
+"""How each kind of activity is run: its time limits and its retries, stated once."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+_RETRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_interval=timedelta(seconds=15),
+    maximum_attempts=6,
+)
+
+BUILD: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=10),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=3),
+}
+AWS_CALL: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=60),
+    "retry_policy": _RETRIES,
+}
+ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
+    # an abort waits for a write that is under way, so that the rollback comes after it
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+CHECKS: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=10),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=4),
+}
+ROLLBACK: dict[str, Any] = {
+    # never gives up: a rollback that stops trying leaves users on the bad version
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
+    ),
+}
+
+
+def watch(longest: timedelta) -> dict[str, Any]:
+    """Options of a step's watching, which may last as long as `longest`."""
+    return {
+        "start_to_close_timeout": longest + timedelta(minutes=5),
+        "heartbeat_timeout": timedelta(seconds=15),
+        "retry_policy": RetryPolicy(
+            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
+        ),
+    }

@@ -1,0 +1,212 @@
+"""One commit's way from merge to production: the diagram, read top to bottom."""
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.watch import Watch
+    from release.promotion import (
+        AliasState,
+        Artifact,
+        Outcome,
+        PromotionRequest,
+        PromotionResult,
+        PromotionStatus,
+        Stage,
+    )
+
+from release.decisions import Abort, Decision, SignOff
+from workflows import options
+from workflows.state import Ended, PromotionState
+from workflows.steps.build import build_artifacts
+from workflows.steps.complete_checklist import complete_checklist
+from workflows.steps.deploy_to_staging import deploy_to_staging
+from workflows.steps.publish import publish_versions, read_aliases, shift
+from workflows.steps.roll_back import roll_back, uninterrupted
+from workflows.steps.run_integration_tests import run_integration_tests
+from workflows.steps.shift_traffic import Ladder
+from workflows.steps.wait_for_approval import wait_for_approval
+
+
+@workflow.defn
+class PromotionWorkflow:
+    """Promotes one commit, or puts everything back."""
+
+    @workflow.init
+    def __init__(self, request: PromotionRequest) -> None:
+        self.state = PromotionState(request)
+
+    @workflow.run
+    async def run(self, request: PromotionRequest) -> PromotionResult:
+        """The outcome; whatever it is, production serves exactly one version, whole."""
+        promotion = asyncio.create_task(self._promote())
+        try:
+            await workflow.wait_condition(
+                lambda: promotion.done() or self.state.aborted is not None
+            )
+            if not promotion.done():
+                promotion.cancel()
+            await asyncio.wait_for(asyncio.shield(promotion), timeout=None)
+            self.state.end(Outcome.COMPLETED, "the new version serves all traffic")
+        except Ended as ended:
+            self.state.end(ended.outcome, ended.reason)
+        except asyncio.CancelledError:
+            await self._cancelled(promotion)
+        except FailureError as failure:
+            self.state.end(Outcome.FAILED, _cause(failure))
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            raise ApplicationError(
+                f"failed: {_cause(failure)}", self.state.status.model_dump(mode="json")
+            ) from failure
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._result()
+
+    async def _promote(self) -> None:
+        artifacts = await build_artifacts(self.state)
+        await deploy_to_staging(self.state, artifacts)
+        await run_integration_tests(self.state)
+        await complete_checklist(self.state)
+        await wait_for_approval(self.state)
+        self.state.enter(Stage.PRODUCTION, "publish the new version, then shift traffic to it")
+        baseline = await read_aliases(self.state, "prod")
+        await self._release(artifacts, baseline)
+
+    async def _release(
+        self, artifacts: dict[str, Artifact], baseline: dict[str, AliasState]
+    ) -> None:
+        """Production serves the new version; or, if this raises, its baseline."""
+        api = self.state.policy.api
+        canary: dict[str, str] = {}
+        ladder: Ladder | None = None
+        self.state.show(baseline_version=baseline[api].version)
+        try:
+            canary = await publish_versions(self.state, "prod", artifacts)
+            self.state.show(canary_version=canary[api])
+            ladder = Ladder(self.state, baseline[api], canary[api])
+            await ladder.climb()
+            for name, alias in baseline.items():
+                if name != api:  # what nobody calls directly follows once the API is through
+                    summary = f"{alias.function} → version {canary[name]}"
+                    await shift(alias, alias.version, canary[name], 1.0, summary)
+        except (Ended, FailureError, asyncio.CancelledError):
+            await uninterrupted(roll_back(self.state, baseline, canary))
+            raise
+        finally:
+            if ladder is not None:
+                await uninterrupted(_disarm(ladder))
+
+    async def _cancelled(self, promotion: "asyncio.Task[None]") -> None:
+        """The end after `abort`, or after a cancellation by Temporal, which stays one."""
+        if not promotion.done():
+            promotion.cancel()
+            await uninterrupted(_settled(promotion))
+        if self.state.aborted is None:
+            self.state.end(Outcome.ABORTED, "cancelled in Temporal")
+            raise asyncio.CancelledError
+        abort = self.state.aborted
+        self.state.end(Outcome.ABORTED, f"aborted by {abort.by}: {abort.reason}")
+
+    def _result(self) -> PromotionResult:
+        status = self.state.status
+        assert status.outcome is not None  # noqa: S101  every way out of run sets it
+        return PromotionResult(
+            outcome=status.outcome,
+            reason=status.reason,
+            sha=status.sha,
+            version=status.version,
+            weight=status.weight,
+            steps=status.steps,
+        )
+
+    @workflow.query(description="Everything known of this promotion")
+    def status(self) -> PromotionStatus:
+        """Everything known of this promotion."""
+        return self.state.status
+
+    # Signals are the door that the Temporal UI can always reach: they take anything, refuse by a
+    # record that people see, and never raise. Updates are the strict door: they answer the sender.
+
+    @workflow.signal(description='Let it into production: {"approver": "you", "comment": "…"}')
+    def approve(self, payload: Any = None, *rest: Any) -> None:
+        """One approver's yes."""
+        self.state.decide(True, payload)
+
+    @workflow.signal(description='Refuse it: {"approver": "you", "comment": "why"}')
+    def reject(self, payload: Any = None, *rest: Any) -> None:
+        """One approver's no."""
+        self.state.decide(False, payload)
+
+    @workflow.signal(
+        description='Answer a manual item: {"item": "…", "by": "you", "passed": true, "note": "…"}'
+    )
+    def sign_off(self, payload: Any = None, *rest: Any) -> None:
+        """A person's answer to one manual checklist item."""
+        self.state.sign_off(payload)
+
+    @workflow.signal(description='Stop and put the baseline back: {"by": "you", "reason": "why"}')
+    def abort(self, payload: Any = None, *rest: Any) -> None:
+        """Stop, and put the old version back if traffic has moved."""
+        self.state.abort(payload)
+
+    @workflow.update(name="approve", description="Let it into production")
+    def approve_update(self, decision: Decision) -> None:
+        """One approver's yes, answered."""
+        self.state.decide(True, decision.model_dump())
+
+    @approve_update.validator
+    def _may_approve(self, decision: Decision) -> None:
+        _refuse(self.state.why_refused(Decision, decision.model_dump()))
+
+    @workflow.update(name="reject", description="Refuse it")
+    def reject_update(self, decision: Decision) -> None:
+        """One approver's no, answered."""
+        self.state.decide(False, decision.model_dump())
+
+    @reject_update.validator
+    def _may_reject(self, decision: Decision) -> None:
+        _refuse(self.state.why_refused(Decision, decision.model_dump()))
+
+    @workflow.update(name="sign_off", description="Answer a manual checklist item")
+    def sign_off_update(self, sign_off: SignOff) -> None:
+        """A person's answer to one manual checklist item, answered."""
+        self.state.sign_off(sign_off.model_dump())
+
+    @sign_off_update.validator
+    def _may_sign_off(self, sign_off: SignOff) -> None:
+        _refuse(self.state.why_refused(SignOff, sign_off.model_dump()))
+
+    @workflow.update(name="abort", description="Stop and put the baseline back")
+    def abort_update(self, abort: Abort) -> None:
+        """Stop, answered."""
+        self.state.abort(abort.model_dump())
+
+
+async def _disarm(ladder: Ladder) -> None:
+    try:
+        await workflow.execute_activity_method(
+            Watch.disarm_alarms,
+            ladder.alarms(),
+            summary="remove the release's own alarm",
+            **options.AWS_CALL,
+        )
+    except ActivityError:
+        workflow.logger.exception("the canary's alarm could not be removed; it does no harm")
+
+
+async def _settled(task: "asyncio.Task[None]") -> None:
+    """The task has ended, however."""
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _cause(failure: BaseException) -> str:
+    while failure.__cause__ is not None:
+        failure = failure.__cause__
+    return str(failure)
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise ApplicationError(reason, type="Refused", non_retryable=True)

@@ -1,0 +1,72 @@
+"""Publish the artifacts as Lambda versions of one environment; no alias moves here."""
+
+import asyncio
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.deploy import Deploy
+    from activities.inputs import AliasInput, PublishInput, ShiftInput
+    from activities.traffic import Traffic
+    from release.promotion import AliasState, Artifact
+
+from workflows import options
+from workflows.state import PromotionState
+
+
+async def publish_versions(
+    state: PromotionState, environment: str, artifacts: dict[str, Artifact]
+) -> dict[str, str]:
+    """Every function has a version made of its artifact; keyed by function."""
+    request, policy = state.request, state.policy
+
+    async def publish(name: str, artifact: Artifact) -> str:
+        function = policy.function_name(name, environment)
+        return await workflow.execute_activity_method(
+            Deploy.publish_version,
+            PublishInput(
+                function=function,
+                bucket=policy.artifact_bucket,
+                sha256=artifact.sha256,
+                release_version=request.version,
+                git_sha=request.sha,
+            ),
+            summary=f"publish {function} {request.version}",
+            **options.AWS_CALL,
+        )
+
+    versions = await asyncio.gather(*(publish(name, a) for name, a in artifacts.items()))
+    return dict(zip(artifacts, versions, strict=True))
+
+
+async def read_aliases(state: PromotionState, environment: str) -> dict[str, AliasState]:
+    """The aliases as they stand, keyed by function; each serves exactly one version.
+
+    Its own activity, before anything moves: read inside a retried deploy it would return the new
+    version, and a rollback would do nothing.
+    """
+    policy = state.policy
+
+    async def read(name: str) -> AliasState:
+        function = policy.function_name(name, environment)
+        return await workflow.execute_activity_method(
+            Traffic.record_baseline,
+            AliasInput(function=function, alias=policy.alias),
+            summary=f"record what {function} serves now",
+            **options.AWS_CALL,
+        )
+
+    aliases = await asyncio.gather(*(read(name) for name in policy.functions))
+    return dict(zip(policy.functions, aliases, strict=True))
+
+
+async def shift(
+    alias: AliasState, baseline: str, canary: str, weight: float, summary: str
+) -> AliasState:
+    """The alias sends `weight` to `canary`; the alias as it is now."""
+    return await workflow.execute_activity_method(
+        Traffic.shift_traffic,
+        ShiftInput(baseline=baseline, canary=canary, weight=weight, expected=alias),
+        summary=summary,
+        **options.ALIAS_WRITE,
+    )
