@@ -1,4 +1,4 @@
-"""The AWS clients of a worker, built once and shared between its threads; the edge of AWS errors."""
+"""The AWS clients of a worker, built once and shared by its threads; the edge of AWS errors."""
 
 import hashlib
 from dataclasses import dataclass

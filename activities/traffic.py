@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.aws import error_code
 from activities.inputs import AliasInput, RollbackInput, ShiftInput
 from release.promotion import AliasState
+from release.rollback import AliasTarget
 
 _LOST_RACE = {"PreconditionFailedException", "ResourceConflictException"}
 
@@ -79,6 +80,30 @@ class Traffic:
         # a lost race raises and is retried at once with a fresh RevisionId, without limit
         return self._write(
             alias.model_copy(update={"version": order.baseline, "canary": None, "weight": 0.0})
+        )
+
+    @activity.defn
+    def point_alias(self, order: AliasTarget) -> AliasState:
+        """The alias serves the given version alone, whatever it served before.
+
+        Raises:
+            ApplicationError: not retryable when Lambda no longer has the version.
+        """
+        try:
+            self._lambda.get_function_configuration(
+                FunctionName=order.function, Qualifier=order.version
+            )
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                raise ApplicationError(
+                    f"{order.function} has no version {order.version} any more",
+                    type="NoVersion",
+                    non_retryable=True,
+                ) from error
+            raise
+        alias = self.read(order.function, order.alias)
+        return self._write(
+            alias.model_copy(update={"version": order.version, "canary": None, "weight": 0.0})
         )
 
     def read(self, function: str, alias: str) -> AliasState:

@@ -2,7 +2,6 @@
 
 from release.decisions import who_may
 from release.promotion import (
-    Outcome,
     PromotionRequest,
     PromotionStatus,
     Stage,
@@ -104,13 +103,7 @@ def _inbox(status: PromotionStatus) -> str:
     if not status.inbox:
         return ""
     rows = ["| message | by | | said |", "|---|---|---|---|"]
-    rows += [
-        f"| {r.at:%H:%M:%S} {r.kind} | {r.by} | {'applied' if r.accepted else 'refused'} | {r.text} |"
-        for r in status.inbox
-    ]
+    for r in status.inbox:
+        answer = "applied" if r.accepted else "refused"
+        rows.append(f"| {r.at:%H:%M:%S} {r.kind} | {r.by} | {answer} | {r.text} |")
     return "\n".join(rows)
-
-
-def outcome_line(outcome: Outcome, reason: str) -> str:
-    """The ending in one line."""
-    return f"{outcome.value}: {reason}"

@@ -4,10 +4,9 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.watch import Watch
     from release.promotion import (
         AliasState,
         Artifact,
@@ -19,7 +18,6 @@ with workflow.unsafe.imports_passed_through():
     )
 
 from release.decisions import Abort, Decision, SignOff
-from workflows import options
 from workflows.state import Ended, PromotionState
 from workflows.steps.build import build_artifacts
 from workflows.steps.complete_checklist import complete_checklist
@@ -27,7 +25,7 @@ from workflows.steps.deploy_to_staging import deploy_to_staging
 from workflows.steps.publish import publish_versions, read_aliases, shift
 from workflows.steps.roll_back import roll_back, uninterrupted
 from workflows.steps.run_integration_tests import run_integration_tests
-from workflows.steps.shift_traffic import Ladder
+from workflows.steps.shift_traffic import Ladder, disarm_alarms
 from workflows.steps.wait_for_approval import wait_for_approval
 
 
@@ -44,23 +42,17 @@ class PromotionWorkflow:
         """The outcome; whatever it is, production serves exactly one version, whole."""
         promotion = asyncio.create_task(self._promote())
         try:
-            await workflow.wait_condition(
-                lambda: promotion.done() or self.state.aborted is not None
-            )
+            await workflow.wait_condition(lambda: promotion.done() or self.state.stopping)
             if not promotion.done():
-                promotion.cancel()
-            await asyncio.wait_for(asyncio.shield(promotion), timeout=None)
+                promotion.cancel()  # an abort and a cancellation by Temporal take the same way
+            await promotion
             self.state.end(Outcome.COMPLETED, "the new version serves all traffic")
         except Ended as ended:
             self.state.end(ended.outcome, ended.reason)
-        except asyncio.CancelledError:
-            await self._cancelled(promotion)
-        except FailureError as failure:
-            self.state.end(Outcome.FAILED, _cause(failure))
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            raise ApplicationError(
-                f"failed: {_cause(failure)}", self.state.status.model_dump(mode="json")
-            ) from failure
+        except (asyncio.CancelledError, FailureError) as error:
+            self.state.stopping = True
+            await uninterrupted(_settled(promotion))
+            self._end_without_verdict(error)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
 
@@ -80,10 +72,9 @@ class PromotionWorkflow:
         """Production serves the new version; or, if this raises, its baseline."""
         api = self.state.policy.api
         canary: dict[str, str] = {}
-        ladder: Ladder | None = None
         self.state.show(baseline_version=baseline[api].version)
         try:
-            canary = await publish_versions(self.state, "prod", artifacts)
+            canary |= await publish_versions(self.state, "prod", artifacts)
             self.state.show(canary_version=canary[api])
             ladder = Ladder(self.state, baseline[api], canary[api])
             await ladder.climb()
@@ -91,22 +82,23 @@ class PromotionWorkflow:
                 if name != api:  # what nobody calls directly follows once the API is through
                     summary = f"{alias.function} → version {canary[name]}"
                     await shift(alias, alias.version, canary[name], 1.0, summary)
+            await disarm_alarms(ladder.alarms())
         except (Ended, FailureError, asyncio.CancelledError):
             await uninterrupted(roll_back(self.state, baseline, canary))
+            if canary:
+                alarms = Ladder(self.state, baseline[api], canary[api]).alarms()
+                await uninterrupted(disarm_alarms(alarms))
             raise
-        finally:
-            if ladder is not None:
-                await uninterrupted(_disarm(ladder))
 
-    async def _cancelled(self, promotion: "asyncio.Task[None]") -> None:
-        """The end after `abort`, or after a cancellation by Temporal, which stays one."""
-        if not promotion.done():
-            promotion.cancel()
-            await uninterrupted(_settled(promotion))
-        if self.state.aborted is None:
+    def _end_without_verdict(self, error: BaseException) -> None:
+        """Aborted, cancelled or failed: nothing was judged, and the workflow's close shows it."""
+        abort = self.state.aborted
+        if not is_cancelled_exception(error):
+            self.state.end(Outcome.FAILED, _cause(error))
+            raise ApplicationError(f"failed: {_cause(error)}") from error
+        if abort is None:
             self.state.end(Outcome.ABORTED, "cancelled in Temporal")
             raise asyncio.CancelledError
-        abort = self.state.aborted
         self.state.end(Outcome.ABORTED, f"aborted by {abort.by}: {abort.reason}")
 
     def _result(self) -> PromotionResult:
@@ -184,21 +176,10 @@ class PromotionWorkflow:
         self.state.abort(abort.model_dump())
 
 
-async def _disarm(ladder: Ladder) -> None:
-    try:
-        await workflow.execute_activity_method(
-            Watch.disarm_alarms,
-            ladder.alarms(),
-            summary="remove the release's own alarm",
-            **options.AWS_CALL,
-        )
-    except ActivityError:
-        workflow.logger.exception("the canary's alarm could not be removed; it does no harm")
-
-
-async def _settled(task: "asyncio.Task[None]") -> None:
-    """The task has ended, however."""
-    await asyncio.gather(task, return_exceptions=True)
+async def _settled(promotion: "asyncio.Task[None]") -> None:
+    """The promotion has ended, however: its rollback is through."""
+    promotion.cancel()
+    await asyncio.gather(promotion, return_exceptions=True)
 
 
 def _cause(failure: BaseException) -> str:

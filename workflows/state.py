@@ -1,5 +1,6 @@
 """What a running promotion knows, and how it shows it: query, search attributes, UI details."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -52,6 +53,7 @@ class PromotionState:
         self.decision: tuple[bool, Decision] | None = None
         self.sign_offs: dict[str, SignOff] = {}
         self.aborted: Abort | None = None
+        self.stopping = False
         self.status = PromotionStatus(
             workflow_id=request.workflow_id,
             service=request.policy.service,
@@ -65,8 +67,21 @@ class PromotionState:
 
     def enter(self, stage: Stage, next_: str, deadline: datetime | None = None) -> None:
         """The promotion is in `stage`, visibly: search attribute, details, query."""
+        if stage is not Stage.ROLLBACK:
+            self.stop_if_aborted()
         self.show(stage=stage, stage_since=workflow.now(), next=next_, deadline=deadline)
         workflow.upsert_search_attributes([STAGE.value_set(stage.value)])
+
+    def stop_if_aborted(self) -> None:
+        """Stops the promotion if an abort came while its last step ended.
+
+        A cancellation that meets a result which is ready already is swallowed; this is not.
+
+        Raises:
+            asyncio.CancelledError: there was an abort, or Temporal cancelled the promotion.
+        """
+        if self.stopping:
+            raise asyncio.CancelledError
 
     def show(self, **facts: Any) -> None:
         """Replace facts of the status and the Markdown that the Temporal UI shows."""
@@ -115,6 +130,7 @@ class PromotionState:
             if self.status.outcome is not None:
                 return f"the promotion has already ended: {self.status.outcome.value}"
             self.aborted = self.aborted or abort
+            self.stopping = True
             return None
 
         return self._receive("abort", Abort, payload, apply)
@@ -150,9 +166,8 @@ class PromotionState:
         apply: Callable[[Any], str | None],
     ) -> str | None:
         message = read_payload(model, payload)
-        if isinstance(message, str):
-            by, refusal = "unknown", message
-        else:
+        by, refusal = "unknown", message if isinstance(message, str) else None
+        if not isinstance(message, str):
             by = message.approver if isinstance(message, Decision) else message.by
             refusal = apply(message)
         record = InboxRecord(

@@ -29,20 +29,20 @@ class ApiError(Exception):
         status: int,
         code: str,
         text: str,
-        *,
         headers: Mapping[str, str] | None = None,
-        **fields: Any,
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.code = code
         self.headers = dict(headers or {})
-        self.fields = fields
+        self.fields = dict(fields or {})
 
 
 def invalid_request(text: str, **details: Any) -> ApiError:
     """The client must change the request."""
-    return ApiError(400, "INVALID_REQUEST", text, **({"details": details} if details else {}))
+    fields = {"details": details} if details else {}
+    return ApiError(400, "INVALID_REQUEST", text, fields=fields)
 
 
 def unauthorized() -> ApiError:
@@ -56,14 +56,14 @@ def rate_limited(limit: int, retry_after_seconds: int) -> ApiError:
         429,
         "RATE_LIMIT_EXCEEDED",
         f"More than {limit} requests in this minute. Try again in {retry_after_seconds} s.",
-        headers={"retry-after": str(retry_after_seconds)},
-        retryAfter=retry_after_seconds,
+        {"retry-after": str(retry_after_seconds)},
+        {"retryAfter": retry_after_seconds},
     )
 
 
-def unavailable(text: str, **fields: Any) -> ApiError:
+def unavailable(text: str, fields: Mapping[str, Any] | None = None) -> ApiError:
     """The service cannot answer now and may soon."""
-    return ApiError(503, "SERVICE_UNAVAILABLE", text, headers={"retry-after": "5"}, **fields)
+    return ApiError(503, "SERVICE_UNAVAILABLE", text, {"retry-after": "5"}, fields)
 
 
 def internal_error() -> ApiError:

@@ -19,11 +19,12 @@ from answers import (
     unauthorized,
     unavailable,
 )
-from auth import WINDOW_SECONDS, RateLimited, admit
-from dynamodb import DynamoDB, Unavailable
+from auth import WINDOW_SECONDS, RateLimitedError, admit
+from dynamodb import DynamoDB, UnavailableError
 from journal import Entry
 from prices import FRESH_SECONDS, OLDEST_SECONDS, Price, Snapshot
 from request import Request, symbol_of, symbols_of
+
 from settings import Settings
 
 ALLOWED = "GET, HEAD, OPTIONS"
@@ -62,11 +63,12 @@ class PriceApi:
         try:
             return self._route(request, entry, headers, now)
         except ApiError as error:
+            entry.cause = error.__cause__
             failure = error
-        except RateLimited as error:
+        except RateLimitedError as error:
             headers.update(error.quota.headers())
             failure = error.answer()
-        except Unavailable as error:
+        except UnavailableError as error:
             entry.cause = error
             failure = unavailable("The price store does not answer. Try again in a few seconds.")
         except Exception as error:
@@ -80,7 +82,7 @@ class PriceApi:
             return Answer(204, b"", {"allow": ALLOWED, "cache-control": NEVER_STORE})
         if request.method not in ("GET", "HEAD"):
             text = f"Use one of {ALLOWED}."
-            raise ApiError(405, "METHOD_NOT_ALLOWED", text, headers={"allow": ALLOWED})
+            raise ApiError(405, "METHOD_NOT_ALLOWED", text, {"allow": ALLOWED})
         return answer(request, headers, now)
 
     def _find(self, path: str) -> tuple[str, Callable[[Request, dict[str, str], float], Answer]]:
@@ -120,17 +122,16 @@ class PriceApi:
         unknown = [symbol for symbol in symbols if symbol not in held]
         if unknown:
             text = f"No such symbol: {', '.join(unknown)}."
-            raise ApiError(404, "NOT_FOUND", text, details={"symbols": unknown})
-        prices = [price for price in held.values() if price and not price.is_too_old(now)]
-        if len(prices) < len(symbols):
-            served = {price.symbol for price in prices}
-            missing = [symbol for symbol in symbols if symbol not in served]
+            raise ApiError(404, "NOT_FOUND", text, fields={"details": {"symbols": unknown}})
+        served = {s: price for s, price in held.items() if price and not price.is_too_old(now)}
+        missing = [symbol for symbol in symbols if symbol not in served]
+        if missing:
             text = f"No price younger than an hour for {', '.join(missing)}."
-            raise unavailable(text, details={"symbols": missing})
-        return prices
+            raise unavailable(text, {"details": {"symbols": missing}})
+        return list(served.values())
 
     def _health(self, request: Request, headers: dict[str, str], now: float) -> Answer:
-        reachable = self._snapshot.check(list(self._settings.health_symbols))
+        failure = self._snapshot.check(list(self._settings.health_symbols))
         newest, cache_age = self._snapshot.newest(), self._snapshot.age()
         body = {
             "status": "healthy",
@@ -138,16 +139,15 @@ class PriceApi:
             "version": self._settings.version,
             "gitSha": self._settings.git_sha,
             "checks": {
-                "dynamodb": "ok" if reachable else "unreachable",
+                "dynamodb": "unreachable" if failure else "ok",
                 "lastPriceUpdate": None if newest is None else rfc3339(newest),
                 "cacheAge": None if cache_age is None else round(cache_age, 1),
             },
         }
-        problem = _problem(reachable, newest, now)
-        if not problem:
-            return Answer(200, encode(body), {"cache-control": NEVER_STORE})
-        failure = unavailable(problem, **{**body, "status": "unhealthy"})
-        return error_answer(failure, request.request_id, now)
+        problem = "DynamoDB does not answer." if failure else _problem(newest, now)
+        if problem:
+            raise unavailable(problem, {**body, "status": "unhealthy"}) from failure
+        return Answer(200, encode(body), {"cache-control": NEVER_STORE})
 
     def _openapi(self, request: Request, headers: dict[str, str], now: float) -> Answer:
         document = OPENAPI.read_text("utf-8").replace("0.0.0", self._settings.version, 1)
@@ -164,9 +164,7 @@ def _price_answer(prices: list[Price], data: str, now: float) -> Answer:
     return Answer(200, f'{{"data":{data},"timestamp":"{newest}"}}'.encode(), headers)
 
 
-def _problem(reachable: bool, newest: float | None, now: float) -> str:
-    if not reachable:
-        return "DynamoDB does not answer."
+def _problem(newest: float | None, now: float) -> str:
     if newest is None:
         return "There are no prices yet."
     if now - newest > OLDEST_SECONDS:

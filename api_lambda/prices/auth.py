@@ -11,7 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 from answers import ApiError, rate_limited, unauthorized
-from dynamodb import ConditionFailed, DynamoDB, Item, Unavailable
+from dynamodb import ConditionFailedError, DynamoDB, Item, UnavailableError
 
 WINDOW_SECONDS = 60
 LONGEST_KEY = 256
@@ -45,7 +45,7 @@ class Quota(NamedTuple):
         }
 
 
-class RateLimited(Exception):
+class RateLimitedError(Exception):
     """The key is good and has no request left; `quota` says until when."""
 
     def __init__(self, quota: Quota) -> None:
@@ -69,8 +69,8 @@ def mask(key: str) -> str:
 def admit(store: DynamoDB, table: str, key: str, limit: int, now: float) -> Quota:
     """The key's quota after this request was counted.
 
-    Raises the 401 ApiError for a missing, unknown, disabled or expired key, RateLimited when the
-    minute is used up, Unavailable when DynamoDB cannot say.
+    Raises the 401 ApiError for a missing, unknown, disabled or expired key, RateLimitedError
+    when the minute is used up, UnavailableError when DynamoDB cannot say.
     """
     if not 0 < len(key) <= LONGEST_KEY:
         raise unauthorized()
@@ -79,12 +79,12 @@ def admit(store: DynamoDB, table: str, key: str, limit: int, now: float) -> Quot
     for _ in range(TURNS):
         try:
             counted = store.call("UpdateItem", write)["Attributes"]
-        except ConditionFailed as failure:
+        except ConditionFailedError as failure:
             write = _next_write(failure.item, table, digest, limit, now)
         else:
             window = int(write["ExpressionAttributeValues"][":window"]["N"])
             return _quota(limit, int(counted["rateCount"]["N"]), window, now)
-    raise Unavailable("the rate limit's window kept moving")
+    raise UnavailableError("the rate limit's window kept moving")
 
 
 def _next_write(item: Item, table: str, digest: str, limit: int, now: float) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _next_write(item: Item, table: str, digest: str, limit: int, now: float) -> 
     if seen not in (window, window + 1) or "rateCount" not in item:
         return _open_window(table, digest, now, window, seen)
     if int(item["rateCount"]["N"]) >= limit:
-        raise RateLimited(_quota(limit, limit, seen, now))
+        raise RateLimitedError(_quota(limit, limit, seen, now))
     return _count(table, digest, limit, now, seen)
 
 

@@ -7,8 +7,9 @@ import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from settings import Settings
 from sigv4 import Signer
+
+from settings import Settings
 
 Item = dict[str, dict[str, Any]]
 
@@ -23,11 +24,11 @@ class DynamoDBError(Exception):
     """DynamoDB refused the call; the same call would be refused again."""
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """DynamoDB did not answer in time; the same call may succeed later."""
 
 
-class ConditionFailed(Exception):
+class ConditionFailedError(Exception):
     """The write's condition did not hold; `item` is what stands, empty when nothing does."""
 
     def __init__(self, item: Item) -> None:
@@ -47,7 +48,7 @@ PATIENT = Patience(timeout=3.0, retries=3)
 BRIEF = Patience(timeout=0.4, retries=0)
 
 
-class _Retry(Exception):
+class _RetryError(Exception):
     """This try failed in a way that another may not."""
 
 
@@ -75,25 +76,25 @@ class DynamoDB:
 
         No try starts after `deadline` (of `time.monotonic()`), nor waits beyond it.
 
-        Raises ConditionFailed; Unavailable once patience or time is used up; DynamoDBError for
-        every other refusal, where retrying does not help.
+        Raises ConditionFailedError; UnavailableError once patience or time is used up;
+        DynamoDBError for every other refusal, where retrying does not help.
         """
         payload = json.dumps(request).encode()
         for attempt in range(patience.retries + 1):
             try:
                 return self._try(operation, payload, patience.timeout)
-            except _Retry as error:
+            except _RetryError as error:
                 cause = error
-            pause = random.uniform(0, 0.05 * 2**attempt)
+            pause = random.uniform(0, 0.05 * 2**attempt)  # noqa: S311 jitter is no secret
             if attempt == patience.retries or time.monotonic() + pause >= self.deadline:
                 break
             time.sleep(pause)
-        raise Unavailable(f"{operation}: {cause}") from cause
+        raise UnavailableError(f"{operation}: {cause}") from cause
 
     def _try(self, operation: str, payload: bytes, timeout: float) -> dict[str, Any]:
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise _Retry("no time left")
+            raise _RetryError("no time left")
         reused = self._connection is not None
         try:
             status, body = self._send(operation, payload, min(timeout, left))
@@ -102,7 +103,7 @@ class DynamoDB:
             # A server may drop an idle connection while Lambda had this process frozen.
             if reused and isinstance(error, (ConnectionError, http.client.HTTPException)):
                 return self._try(operation, payload, timeout)
-            raise _Retry(f"{type(error).__name__}: {error}") from error
+            raise _RetryError(f"{type(error).__name__}: {error}") from error
         return _read(status, body)
 
     def _send(self, operation: str, payload: bytes, timeout: float) -> tuple[int, bytes]:
@@ -140,16 +141,16 @@ class DynamoDB:
 
 def _read(status: int, body: bytes) -> dict[str, Any]:
     if status >= 500:
-        raise _Retry(f"HTTP {status}")
+        raise _RetryError(f"HTTP {status}")
     try:
         answer: dict[str, Any] = json.loads(body)
     except ValueError as error:
-        raise _Retry(f"HTTP {status} without JSON") from error
+        raise _RetryError(f"HTTP {status} without JSON") from error
     if status == 200:
         return answer
     kind = str(answer.get("__type", "")).rpartition("#")[2]
     if kind == "ConditionalCheckFailedException":
-        raise ConditionFailed(answer.get("Item") or {})
+        raise ConditionFailedError(answer.get("Item") or {})
     if kind in THROTTLED:
-        raise _Retry(kind)
+        raise _RetryError(kind)
     raise DynamoDBError(f"{kind or status}: {answer.get('message') or answer.get('Message')}")

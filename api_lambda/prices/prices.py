@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, NamedTuple
 
 from answers import rfc3339
-from dynamodb import BRIEF, PATIENT, DynamoDB, Item, Patience, Unavailable
+from dynamodb import BRIEF, PATIENT, DynamoDB, DynamoDBError, Item, Patience, UnavailableError
 
 FRESH_SECONDS = 5 * 60
 OLDEST_SECONDS = 60 * 60
@@ -90,22 +90,25 @@ class Snapshot:
     next. While DynamoDB is down, what was read last is served with its true age.
     """
 
-    def __init__(self, store: DynamoDB, table: str) -> None:
+    def __init__(
+        self, store: DynamoDB, table: str, refresh_seconds: float = REFRESH_SECONDS
+    ) -> None:
         self._store = store
         self._table = table
+        self._refresh_seconds = refresh_seconds
         self._prices: dict[str, Price | None] = {}
         self._asked: set[str] = set()
         self._tried_at = float("-inf")
         self._read_at = float("-inf")
-        self.reachable = False
+        self._failure: Exception | None = None
 
     def get(self, symbols: list[str]) -> dict[str, Price | None]:
         """What stands for each symbol that the table has; None where it is unreadable.
 
-        Raises Unavailable when DynamoDB is down and a symbol was never read here.
+        Raises UnavailableError when DynamoDB is down and a symbol was never read here.
         """
         held = all(symbol in self._prices for symbol in symbols)
-        recent = time.monotonic() - self._tried_at < REFRESH_SECONDS
+        recent = time.monotonic() - self._tried_at < self._refresh_seconds
         if not recent:
             self._asked = set()
             self._read(symbols, [*self._prices], BRIEF if held else PATIENT, held)
@@ -113,12 +116,12 @@ class Snapshot:
             self._read([symbol for symbol in symbols if symbol not in self._asked], [], PATIENT)
         return {symbol: self._prices[symbol] for symbol in symbols if symbol in self._prices}
 
-    def check(self, symbols: list[str]) -> bool:
-        """Whether DynamoDB answered within the last five seconds; asks it if none did."""
-        if time.monotonic() - self._tried_at >= REFRESH_SECONDS:
+    def check(self, symbols: list[str]) -> Exception | None:
+        """Why DynamoDB did not answer when last asked, at most five seconds ago; None if it did."""
+        if time.monotonic() - self._tried_at >= self._refresh_seconds:
             self._asked = set()
             self._read(symbols, [*self._prices], BRIEF, may_fail=True)
-        return self.reachable
+        return self._failure
 
     def newest(self) -> float | None:
         """When the newest price held was made; None when none is held."""
@@ -134,13 +137,13 @@ class Snapshot:
         symbols = list(dict.fromkeys([*wanted, *along]))[:BATCH_LIMIT]
         try:
             items = self._batch_get(symbols, patience)
-        except Unavailable:
-            self._tried_at, self.reachable = time.monotonic(), False
+        except (UnavailableError, DynamoDBError) as error:
+            self._tried_at, self._failure = time.monotonic(), error
             if not may_fail:
                 raise
             return
         self._tried_at = self._read_at = time.monotonic()
-        self.reachable = True
+        self._failure = None
         self._asked.update(symbols)
         for symbol in symbols:
             self._prices.pop(symbol, None)
@@ -156,7 +159,7 @@ class Snapshot:
             request = answer.get("UnprocessedKeys") or {}
             if not request:
                 return items
-        raise Unavailable("BatchGetItem: keys stayed unprocessed")
+        raise UnavailableError("BatchGetItem: keys stayed unprocessed")
 
 
 def _symbol_of(item: Item) -> str:

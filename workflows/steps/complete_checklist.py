@@ -4,7 +4,6 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.checklist import StagingChecks
-
     from release.promotion import CheckResult, Outcome, Stage, Verdict
 
 from release.decisions import SignOff
@@ -38,6 +37,7 @@ async def complete_checklist(state: PromotionState) -> None:
     except TimeoutError:
         waiting = ", ".join(state.status.waiting_for)
         raise Ended(Outcome.EXPIRED, f"nobody signed off {waiting} within {timeout}") from None
+    state.stop_if_aborted()
     manual = tuple(_manual_result(state, item.id) for item in state.policy.checklist.manual)
     state.show(checks=(*state.status.checks, *manual), waiting_for=())
     _end_on_failure(list(manual))
@@ -49,7 +49,7 @@ def _answered(state: PromotionState) -> bool:
     if waiting != state.status.waiting_for:
         state.show(waiting_for=waiting)
     failed = any(not sign_off.passed for sign_off in state.sign_offs.values())
-    return failed or not waiting
+    return failed or not waiting or state.stopping
 
 
 def _manual_result(state: PromotionState, item_id: str) -> CheckResult:

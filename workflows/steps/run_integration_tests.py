@@ -4,7 +4,6 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.integration_tests import IntegrationTests
-
     from release.promotion import Outcome, Stage, Verdict
 
 from workflows import options

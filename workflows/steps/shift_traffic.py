@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.inputs import AlarmsInput, WatchInput
@@ -90,3 +91,18 @@ class Ladder:
         self.state.show(steps=(*earlier, record))
         if judgement.verdict is not Verdict.PASSED:
             raise Ended(Outcome.ROLLED_BACK, f"at {weight:.0%}: {judgement.reason}")
+
+
+async def disarm_alarms(alarms: AlarmsInput) -> None:
+    """The release's own alarm is removed; if AWS does not let us, the release ends all the same."""
+    try:
+        await workflow.execute_activity_method(
+            Watch.disarm_alarms,
+            alarms,
+            summary="remove the release's own alarm",
+            **options.AWS_CALL,
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.exception("the canary's alarm could not be removed; it does no harm")

@@ -20,12 +20,13 @@ async def wait_for_approval(state: PromotionState) -> None:
     )
     try:
         await workflow.wait_condition(
-            lambda: state.decision is not None,
+            lambda: state.decision is not None or state.stopping,
             timeout=timeout,
             timeout_summary="an undecided release is refused",
         )
     except TimeoutError:
         raise Ended(Outcome.EXPIRED, f"nobody decided within {timeout}") from None
+    state.stop_if_aborted()
     assert state.decision is not None  # noqa: S101  what was waited for
     approved, decision = state.decision
     if not approved:

@@ -1,0 +1,42 @@
+# The two commands of the README are `make demo` and `make test`.
+PYTHON ?= python3
+V := .venv/bin
+ENVS := .venv/envs
+
+.PHONY: demo test lint lock clean
+
+demo: .venv/.installed
+	$(V)/python starter.py demo $(if $(KEEP),--keep)
+
+test: .venv/.installed lint
+	$(V)/pytest -q
+
+lint: .venv/.installed
+	$(V)/ruff format --check .
+	$(V)/ruff check .
+	$(V)/mypy starter.py worker.py settings.py cli workflows activities release infra
+	cd api_lambda/prices && ../../$(V)/mypy --strict --cache-dir ../../.mypy_cache/prices .
+	cd api_lambda/fetcher && ../../$(V)/mypy --strict --cache-dir ../../.mypy_cache/fetcher .
+
+# ministack pins an older botocore than ours, and a Lambda must see only what AWS gives it:
+# hence three environments in one folder
+.venv/.installed: requirements/dev.txt requirements/ministack.txt requirements/lambda-runtime.txt
+	$(PYTHON) -m venv .venv
+	$(V)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(PYTHON) -m venv $(ENVS)/ministack
+	$(ENVS)/ministack/bin/pip install --quiet --require-hashes -r requirements/ministack.txt
+	$(PYTHON) -m venv $(ENVS)/lambda-runtime
+	$(ENVS)/lambda-runtime/bin/pip install --quiet --require-hashes -r requirements/lambda-runtime.txt
+	touch $@
+
+# --no-emit-index-url keeps the lock files free of hosts; --universal serves every Python from 3.11
+COMPILE := $(V)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --upgrade --quiet
+
+lock: .venv/.installed
+	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
+	$(COMPILE) --group ministack -o requirements/ministack.txt
+	$(COMPILE) --group lambda-runtime -o requirements/lambda-runtime.txt
+	$(COMPILE) api_lambda/fetcher/requirements.in -o api_lambda/fetcher/requirements.txt
+
+clean:
+	rm -rf .venv .local

@@ -1,0 +1,37 @@
+"""Where this process runs: the one place that reads the process environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+TASK_QUEUE = "releases"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The repository that is released from, and the branch that counts as main."""
+
+    repository: Path
+    branch: str
+    state_dir: Path
+    temporal_ui: str | None
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Settings of `RELEASE_*`; the repository is the current folder unless named."""
+        return cls(
+            repository=Path(os.environ.get("RELEASE_REPOSITORY", ".")).resolve(),
+            branch=os.environ.get("RELEASE_BRANCH", "main"),
+            state_dir=Path(os.environ.get("RELEASE_STATE_DIR", ".local")).resolve(),
+            temporal_ui=os.environ.get("TEMPORAL_UI_URL"),
+        )
+
+
+def connect_to_temporal_config() -> dict[str, object]:
+    """Arguments of `Client.connect`: a profile of `temporal.toml` and `TEMPORAL_*` variables."""
+    from temporalio.envconfig import ClientConfig
+
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
+    return dict(config)

@@ -1,0 +1,264 @@
+"""The workflow against the real Temporal server, with time that can be skipped.
+
+AWS is a recording stand-in below the real traffic and deploy activities; what is measured
+(build, checks, watching) is scripted by each test.
+"""
+
+import asyncio
+import base64
+import sysconfig
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from botocore.exceptions import ClientError
+from temporalio import activity
+from temporalio.client import WorkflowHandle
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.deploy import Deploy
+from activities.inputs import AlarmsInput, BuildInput, StagingInput, WatchInput
+from activities.traffic import Traffic
+from release.policy import parse_policy
+from release.promotion import (
+    Artifact,
+    CheckResult,
+    Counts,
+    PromotionRequest,
+    PromotionResult,
+    PromotionStatus,
+    StepJudgement,
+    Verdict,
+)
+from workflows.promotion import PromotionWorkflow
+
+ROOT = Path(__file__).parents[2]
+SHA = "a" * 40
+NAMES = ("ReleaseService", "ReleaseSha", "ReleaseVersion", "ReleaseStage", "ReleaseOutcome")
+
+
+class RecordingLambda:
+    """A Lambda control plane in memory: versions, aliases with real `RevisionId` checks."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, list[dict[str, Any]]] = {}
+        self.aliases: dict[str, dict[str, Any]] = {}
+        self.writes: list[tuple[str, str, dict[str, float]]] = []
+        self.fail_updates_with: list[Exception] = []
+        for environment in ("staging", "prod"):
+            for name in ("api", "fetcher"):
+                function = f"crypto-watch-{name}-{environment}"
+                self.versions[function] = [self._version("$LATEST"), self._version("1")]
+                self.aliases[function] = {
+                    "FunctionVersion": "1",
+                    "RoutingConfig": {},
+                    "RevisionId": uuid.uuid4().hex,
+                }
+
+    def serves(self, name: str = "api", environment: str = "prod") -> dict[str, float]:
+        """Version -> share of the alias's traffic."""
+        alias = self.aliases[f"crypto-watch-{name}-{environment}"]
+        weights = dict(alias["RoutingConfig"].get("AdditionalVersionWeights", {}))
+        return {alias["FunctionVersion"]: 1 - sum(weights.values())} | weights
+
+    def weights(self, function: str = "crypto-watch-api-prod") -> list[float]:
+        """The canary's share after each write to a function's alias."""
+        return [sum(w.values()) for f, _, w in self.writes if f == function]
+
+    def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:
+        return dict(self.aliases[FunctionName])
+
+    def update_alias(self, FunctionName: str, RevisionId: str, **new: Any) -> dict[str, Any]:
+        if self.fail_updates_with:
+            raise self.fail_updates_with.pop(0)
+        alias = self.aliases[FunctionName]
+        if RevisionId != alias["RevisionId"]:
+            raise ClientError({"Error": {"Code": "PreconditionFailedException"}}, "UpdateAlias")
+        alias |= {
+            "FunctionVersion": new["FunctionVersion"],
+            "RoutingConfig": new["RoutingConfig"],
+            "RevisionId": uuid.uuid4().hex,
+        }
+        weights = dict(new["RoutingConfig"]["AdditionalVersionWeights"])
+        self.writes.append((FunctionName, new["FunctionVersion"], weights))
+        return dict(alias)
+
+    def get_function_configuration(self, FunctionName: str, **_: Any) -> dict[str, Any]:
+        return self.versions[FunctionName][0]
+
+    def update_function_configuration(self, FunctionName: str, **new: Any) -> None:
+        self.versions[FunctionName][0] |= {"Environment": new["Environment"]}
+
+    def update_function_code(self, FunctionName: str, S3Bucket: str, S3Key: str) -> None:
+        digest = bytes.fromhex(S3Key.removeprefix("lambda/").removesuffix(".zip"))
+        self.versions[FunctionName][0]["CodeSha256"] = base64.b64encode(digest).decode()
+
+    def publish_version(self, FunctionName: str, **new: Any) -> dict[str, Any]:
+        number = str(len(self.versions[FunctionName]))
+        version = self._version(number) | new
+        self.versions[FunctionName].append(version)
+        return version
+
+    def get_paginator(self, _: str) -> "RecordingLambda":
+        return self
+
+    def paginate(self, FunctionName: str) -> list[dict[str, Any]]:
+        return [{"Versions": self.versions[FunctionName][1:]}]
+
+    @staticmethod
+    def _version(number: str) -> dict[str, Any]:
+        return {"Version": number, "CodeSha256": "", "Description": "", "RevisionId": "r"}
+
+
+class Script:
+    """What the measuring activities of one test answer."""
+
+    def __init__(self) -> None:
+        self.build_error: Exception | None = None
+        self.test_verdict = Verdict.PASSED
+        self.check_verdict = Verdict.PASSED
+        self.judge: Callable[[WatchInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
+        self.hold_at: Callable[[WatchInput], bool] = lambda _: False
+        self.holding = asyncio.Event()
+        self.armed: list[str] = []
+
+    @staticmethod
+    def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
+        counts = Counts(requests=100, failures=0 if verdict is Verdict.PASSED else 50)
+        return StepJudgement(verdict=verdict, reason=reason, canary=counts, baseline=Counts())
+
+    @activity.defn
+    async def build_artifacts(self, order: BuildInput) -> list[Artifact]:
+        if self.build_error:
+            raise self.build_error
+        return [Artifact(function=f, sha256="ab" * 32, size_bytes=1) for f in order.sources]
+
+    @activity.defn
+    async def run_integration_tests(self, order: StagingInput) -> list[CheckResult]:
+        return [CheckResult(id="t", text="a test", verdict=self.test_verdict, evidence="seen")]
+
+    @activity.defn
+    async def check_staging(self, order: StagingInput) -> list[CheckResult]:
+        return [CheckResult(id="c", text="a check", verdict=self.check_verdict, evidence="seen")]
+
+    @activity.defn
+    async def arm_alarms(self, order: AlarmsInput) -> tuple[str, ...]:
+        self.armed.append(order.canary)
+        return ()
+
+    @activity.defn
+    async def disarm_alarms(self, order: AlarmsInput) -> None:
+        self.armed.remove(order.canary)
+
+    @activity.defn
+    async def watch_step(self, order: WatchInput) -> StepJudgement:
+        if self.hold_at(order):
+            self.holding.set()
+            while True:  # until it is cancelled: the cancellation comes with a heartbeat
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        return self.judge(order)
+
+
+class ReleaseSystem:
+    """One test's release system: start promotions, send messages, look at production."""
+
+    def __init__(self, environment: WorkflowEnvironment, queue: str) -> None:
+        self.environment = environment
+        self.queue = queue
+        self.aws = RecordingLambda()
+        self.script = Script()
+
+    async def promote(self, **request: Any) -> WorkflowHandle[Any, PromotionResult]:
+        """A started promotion of the project's own policy."""
+        policy = parse_policy((ROOT / "release.toml").read_text())
+        order = PromotionRequest(
+            **{"sha": SHA, "version": "1.2.3", "requested_by": "dora", "policy": policy} | request
+        )
+        return await self.environment.client.start_workflow(
+            PromotionWorkflow.run,
+            order,
+            id=f"{order.workflow_id}-{uuid.uuid4().hex[:8]}",
+            task_queue=self.queue,
+        )
+
+    async def promote_and_pass_gates(self) -> WorkflowHandle[Any, PromotionResult]:
+        """A promotion with its sign-off and approval already given."""
+        handle = await self.promote()
+        await handle.signal("sign_off", {"item": "manual-verification", "by": "alice"})
+        await handle.signal("approve", {"approver": "bob", "comment": "go"})
+        return handle
+
+    async def status(self, handle: WorkflowHandle[Any, Any]) -> PromotionStatus:
+        return await handle.query(PromotionWorkflow.status)
+
+    async def until(
+        self, handle: WorkflowHandle[Any, Any], condition: Callable[[PromotionStatus], bool]
+    ) -> PromotionStatus:
+        """The first status for which the condition holds; fails after 20 s."""
+        async with asyncio.timeout(20):
+            while True:
+                status = await self.status(handle)
+                if condition(status):
+                    return status
+                await asyncio.sleep(0.02)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False, max_session_skip_count=100_000),
+        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
+        dev_server_log_level="error",
+        data_converter=pydantic_data_converter,
+        search_attributes=[SearchAttributeKey.for_keyword(name) for name in NAMES],
+        dev_server_extra_args=[
+            *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+            *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+        ],
+    )
+    yield environment
+    await environment.shutdown()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[ReleaseSystem]:
+    """A worker of its own, on a queue of its own."""
+    system = ReleaseSystem(temporal, queue=uuid.uuid4().hex)
+    traffic, script = Traffic(system.aws), system.script
+    with ThreadPoolExecutor(8) as threads:
+        async with Worker(
+            temporal.client,
+            task_queue=system.queue,
+            workflows=[PromotionWorkflow],
+            activities=[
+                traffic.record_baseline,
+                traffic.shift_traffic,
+                traffic.roll_back,
+                Deploy(system.aws).publish_version,
+                script.build_artifacts,
+                script.run_integration_tests,
+                script.check_staging,
+                script.arm_alarms,
+                script.disarm_alarms,
+                script.watch_step,
+            ],
+            activity_executor=threads,
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+            # a mistake in workflow code fails at once here; in the real worker it is retried
+            workflow_failure_exception_types=[Exception],
+        ):
+            yield system
+
+
+@pytest.fixture
+def histories_dir() -> Path:
+    return ROOT / "tests" / "flow" / "histories"

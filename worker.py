@@ -1,0 +1,82 @@
+"""The worker: settings → clients → activities → Worker. Run it as `python worker.py`."""
+
+import asyncio
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+
+from activities.aws import AwsClients
+from activities.build import Build
+from activities.checklist import StagingChecks
+from activities.deploy import Deploy
+from activities.integration_tests import IntegrationTests
+from activities.staging import Staging
+from activities.traffic import Traffic
+from activities.watch import Watch
+from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from workflows.promotion import PromotionWorkflow
+from workflows.rollback import RollbackWorkflow
+
+WORKFLOWS = [PromotionWorkflow, RollbackWorkflow]
+_MAX_ACTIVITIES = 20
+
+
+def activities(settings: Settings, aws: AwsClients) -> list[Any]:
+    """Every activity, with its clients."""
+    staging = Staging(aws.ssm, aws.secrets)
+    traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
+    return [
+        Build(settings.repository, aws.s3).build_artifacts,
+        Deploy(aws.lambda_).publish_version,
+        traffic.record_baseline,
+        traffic.shift_traffic,
+        traffic.roll_back,
+        traffic.point_alias,
+        watch.arm_alarms,
+        watch.disarm_alarms,
+        watch.watch_step,
+        IntegrationTests(staging).run_integration_tests,
+        StagingChecks(staging).check_staging,
+    ]
+
+
+async def main() -> None:
+    """Runs until SIGTERM or Ctrl-C; activities under way get 10 s to end."""
+    log = structlog.get_logger()
+    config: Any = connect_to_temporal_config()
+    client = await Client.connect(**config, data_converter=pydantic_data_converter)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with ThreadPoolExecutor(max_workers=_MAX_ACTIVITIES) as executor:
+        async with Worker(
+            client,
+            task_queue=TASK_QUEUE,
+            workflows=WORKFLOWS,
+            activities=activities(Settings.from_environment(), AwsClients.from_environment()),
+            activity_executor=executor,
+            max_concurrent_activities=_MAX_ACTIVITIES,
+            # a dead worker's workflows move to a live one after this, instead of after 10 s
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
+            max_heartbeat_throttle_interval=timedelta(seconds=1),
+            default_heartbeat_throttle_interval=timedelta(seconds=1),
+            graceful_shutdown_timeout=timedelta(seconds=8),
+        ):
+            print("worker ready", flush=True)
+            log.info("worker ready", task_queue=TASK_QUEUE, target=config["target_host"])
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except RuntimeError as error:
+        print(f"the worker cannot start: {error}", file=sys.stderr)
+        sys.exit(1)
