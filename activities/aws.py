@@ -1,6 +1,5 @@
 """The AWS clients of a worker, built once and shared by its threads; the edge of AWS errors."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -37,8 +36,3 @@ class AwsClients:
 def error_code(error: ClientError) -> str:
     """AWS's own name of the error, for example `PreconditionFailedException`."""
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def sha256_hex(data: bytes) -> str:
-    """The digest that names an artifact."""
-    return hashlib.sha256(data).hexdigest()

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.aws import error_code, sha256_hex
+from activities.aws import error_code
 from activities.inputs import BuildInput
 from release.promotion import Artifact
 
@@ -40,7 +40,7 @@ class Build:
         for function, source in sorted(order.sources.items()):
             activity.heartbeat(function)
             data = self.build(order.sha, source)
-            artifact = Artifact(function=function, sha256=sha256_hex(data), size_bytes=len(data))
+            artifact = Artifact.of(function, data)
             self._store(order.bucket, artifact.key, data)
             artifacts.append(artifact)
         return artifacts

@@ -1,7 +1,9 @@
 """The values of a promotion: what it is asked to do, what it knows, how it ended."""
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field
 
@@ -73,6 +75,12 @@ class Artifact(Message):
     function: str
     sha256: str = Field(description="hex digest of the zip")
     size_bytes: int
+
+    @classmethod
+    def of(cls, function: str, data: bytes) -> Self:
+        """The artifact that a zip is."""
+        digest = hashlib.sha256(data).hexdigest()
+        return cls(function=function, sha256=digest, size_bytes=len(data))
 
     @property
     def key(self) -> str:

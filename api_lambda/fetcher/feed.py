@@ -28,7 +28,12 @@ class _RetryError(Exception):
 
 
 def fetch(
-    client: httpx.Client, base_url: str, ids: Sequence[str], api_key: str, deadline: float
+    client: httpx.Client,
+    base_url: str,
+    ids: Sequence[str],
+    api_key: str,
+    deadline: float,
+    pauses: Sequence[float] = PAUSES_SECONDS,
 ) -> dict[str, Any]:
     """The feed's answer: CoinGecko id to fields, numbers as Decimal, nothing checked yet.
 
@@ -37,7 +42,7 @@ def fetch(
 
     Raises FeedError.
     """
-    for pause in (*PAUSES_SECONDS, None):
+    for pause in (*pauses, None):
         try:
             return _try(client, base_url, ids, api_key, deadline)
         except _RetryError as error:

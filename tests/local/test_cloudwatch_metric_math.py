@@ -98,6 +98,7 @@ def test_array_gives_one_series_for_each_metric() -> None:
         "SUM(m, d)",
         "[m, 1]",
         "-" * 5000 + "m",
+        "-" * 950 + "m",
         "(" * 500 + "m" + ")" * 500,
     ],
 )

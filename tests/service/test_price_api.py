@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import KEY, ROOT, Client, put_key, put_price, settings_of
+
+from tests.service.service_parts import KEY, ROOT, Client, put_key, put_price, settings_of
 
 SYMBOLS = ["BTC", "ETH", "SOL", "XRP", "ADA"]
 
@@ -82,8 +83,17 @@ def test_unreadable_item_does_not_spoil_the_others(client: Client, table: Any) -
 
 @pytest.mark.parametrize(
     "query",
-    ["", "symbols=", "symbols=,", "symbols=BTC,", "symbols=B-C", "symbols=%C3%9F", "other=BTC"]
-    + ["symbols=ABCDEFGHIJK", "symbols=" + ",".join(f"A{n}" for n in range(26))],
+    [
+        "",
+        "symbols=",
+        "symbols=,",
+        "symbols=BTC,",
+        "symbols=B-C",
+        "symbols=%C3%9F",
+        "other=BTC",
+        "symbols=ABCDEFGHIJK",
+        "symbols=" + ",".join(f"A{n}" for n in range(26)),
+    ],
 )
 def test_bad_symbols_are_refused(client: Client, query: str) -> None:
     """No symbol, a bad one, or more than 25: 400."""

@@ -98,11 +98,11 @@ class Alarms:
             | reason_data
             | {
                 "AlarmArn": self._arn_prefix + name,
-                "AlarmConfigurationUpdatedTimestamp": _datetime(record["configured"]),
+                "AlarmConfigurationUpdatedTimestamp": record["configured"],
                 "StateValue": record["state"],
                 "StateReason": record["reason"],
-                "StateUpdatedTimestamp": _datetime(record["updated"]),
-                "StateTransitionedTimestamp": _datetime(record["transitioned"]),
+                "StateUpdatedTimestamp": record["updated"],
+                "StateTransitionedTimestamp": record["transitioned"],
             }
         )
 
@@ -176,7 +176,7 @@ def _history_api(line: Params) -> Params:
     return {
         "AlarmName": line["alarm"],
         "AlarmType": line["alarm_type"],
-        "Timestamp": _datetime(line["time"]),
+        "Timestamp": line["time"],
         "HistoryItemType": line["item_type"],
         "HistorySummary": line["summary"],
         "HistoryData": line["data"],
@@ -190,7 +190,7 @@ def _reason_data(text: str) -> Params:
         raise InvalidFormatError("StateReasonData must be a JSON object.") from None
 
 
-def _datetime(at: float) -> datetime:
+def at: float -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 

@@ -15,6 +15,7 @@ _SPELLING = {"&&": "and", "||": "or", "^": "**", "AND": "and", "OR": "or", "NOT"
 # An alarm's name may stand without quotes, and would then be read as arithmetic: a-b.
 _BARE_NAME = re.compile(r"\b(OK|ALARM|INSUFFICIENT_DATA)\s*\(\s*([^\"'()\s][^\"'()]*?)\s*\)")
 _LONGEST = 10_240  # characters; the limit of AlarmRule
+_DEEPEST = 200  # nodes; a + b + c is as deep as it has terms
 
 
 def parse_math(text: str) -> ast.expr:
@@ -30,11 +31,22 @@ def parse_rule(text: str) -> ast.expr:
 def _parse(text: str) -> ast.expr:
     if len(text) > _LONGEST:
         raise ValidationError(f"The expression is longer than {_LONGEST} characters.")
-    spelled = _TOKENS.sub(_respell, " ".join(text.split()))
+    spelled = _TOKENS.sub(_respell, " ".join(text.split())).strip()
     try:
-        return ast.parse(spelled, mode="eval").body
+        tree = ast.parse(spelled, mode="eval").body
     except (MemoryError, RecursionError, SyntaxError, ValueError):
         raise ValidationError(f"Error in expression '{text}': Syntax Error") from None
+    if _depth(tree) > _DEEPEST:
+        raise ValidationError(f"Error in expression '{text}': nested too deeply")
+    return tree
+
+
+def _depth(tree: ast.AST) -> int:
+    """Without recursion: it guards the recursive walks against a full stack."""
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def _respell(token: re.Match[str]) -> str:

@@ -1,21 +1,24 @@
-"""The HTTP side: Smithy RPC v2 CBOR, what boto3 speaks with CloudWatch, as an ASGI application.
+"""The HTTP side as an ASGI application, in the protocol that boto3 picks for CloudWatch.
 
-A refused call answers with the code in `x-amzn-query-error` too: there boto3 looks for the codes of
-the older query protocol, by which CloudWatch's errors are still known.
+That is AWS JSON 1.0 (botocore 1.44): the call is named by `X-Amz-Target`, times are epoch seconds, a
+number that JSON has no form for is a string, bodies over 10 KiB may be gzipped. A refused call has
+its code in `x-amzn-query-error` too: there boto3 looks for the codes of the older query protocol,
+by which CloudWatch's errors are still known.
 """
 
 import asyncio
 import contextlib
 import gzip
 import io
+import json
 import logging
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from infra.local.cloudwatch import cbor
 from infra.local.cloudwatch.alarms_api import Alarms
 from infra.local.cloudwatch.errors import (
     AwsError,
@@ -30,7 +33,8 @@ from infra.local.cloudwatch.store import Store
 
 Message = dict[str, Any]
 _log = logging.getLogger(__name__)
-_SERVICE = "/service/GraniteServiceVersion20100801/operation/"
+_SERVICE = "GraniteServiceVersion20100801."
+_CONTENT_TYPE = "application/x-amz-json-1.0"
 _LARGEST_BODY = 4 << 20  # bytes, unpacked; AWS takes 1 MiB, packed or not
 _RAW_DATA, _HISTORY = 3 * 3600, 30 * 24 * 3600  # seconds kept
 _PRUNE_EVERY = 60.0  # seconds
@@ -136,13 +140,13 @@ class CloudWatch:
     ) -> tuple[int, dict[str, str], bytes]:
         if path == "/_ready":
             return 200, {"content-type": "text/plain"}, b"ready\n"
-        protocol = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}
+        protocol = {"content-type": _CONTENT_TYPE}
         try:
-            return 200, protocol, cbor.encode(self._call(path, headers, body))
+            return 200, protocol, json.dumps(self._call(headers, body)).encode()
         except AwsError as error:
             refused, message = error, error.message
         except Exception:
-            _log.exception("%s failed", path)
+            _log.exception("%s failed", headers.get(b"x-amz-target"))
             refused, message = (
                 AwsError(""),
                 "This is a defect of the local CloudWatch; see its log.",
@@ -150,12 +154,13 @@ class CloudWatch:
         fault = "Receiver" if type(refused) is AwsError else "Sender"
         protocol["x-amzn-query-error"] = f"{refused.code};{fault}"
         document = {"__type": f"com.amazonaws.cloudwatch#{refused.code}", "message": message}
-        return 500 if fault == "Receiver" else refused.status, protocol, cbor.encode(document)
+        return 500 if fault == "Receiver" else refused.status, protocol, json.dumps(document).encode()
 
-    def _call(self, path: str, headers: dict[bytes, bytes], body: bytes) -> Message:
-        if not path.startswith(_SERVICE) or headers.get(b"smithy-protocol") != b"rpc-v2-cbor":
-            raise InvalidActionError("Only the Smithy RPC v2 CBOR protocol is served here.")
-        name = path.removeprefix(_SERVICE)
+    def _call(self, headers: dict[bytes, bytes], body: bytes) -> Message:
+        target = headers.get(b"x-amz-target", b"").decode("latin-1")
+        if not target.startswith(_SERVICE):
+            raise InvalidActionError("Only the AWS JSON protocol of CloudWatch is served here.")
+        name = target.removeprefix(_SERVICE)
         if name not in self._calls:
             raise InvalidActionError(f"The call {name} is not supported by the local CloudWatch.")
         params = _params(headers, body)
@@ -188,9 +193,9 @@ def _params(headers: dict[bytes, bytes], body: bytes) -> Message:
                 body = packed.read(_LARGEST_BODY + 1)
         if len(body) > _LARGEST_BODY:
             raise ValidationError("The request body is too large.")
-        params = cbor.decode(body) if body else {}
-    except (cbor.CborError, EOFError, OSError) as error:
+        params = json.loads(body or b"{}")
+    except (EOFError, OSError, RecursionError, ValueError, zlib.error) as error:
         raise ValidationError(f"The request body cannot be read: {error}") from error
     if not isinstance(params, dict):
-        raise ValidationError("The request body is not a map.")
+        raise ValidationError("The request body is not an object.")
     return params

@@ -1,4 +1,4 @@
-"""The Lambda control plane (ministack) as the front door sees it: signed reads, raw pass-through."""
+"""The Lambda control plane (ministack) to the front door: signed reads, raw pass-through."""
 
 from typing import Any
 from urllib.parse import quote

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.front_door.code_store import CodeStore
+from infra.local.front_door.invocation import Invocation, Outcome
+from infra.local.front_door.metrics import InvocationRecord
 from infra.local.front_door.model import FunctionVersion, LambdaError
 from infra.local.front_door.routing import Routing, Target
-from infra.local.front_door.telemetry import InvocationRecord, Telemetry
-from infra.local.front_door.worker import Invocation, Outcome, Worker
+from infra.local.front_door.telemetry import Telemetry
+from infra.local.front_door.worker import Worker
 from infra.local.front_door.worker_pool import WorkerPool
 
 _log = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class DataPlane:
         target = await self._routing.resolve(function, qualifier)
         return await self._run(target, payload, headers or {}, request_id or str(uuid.uuid4()))
 
-    async def invoke_later(self, target: Target, payload: bytes, request_id: str) -> None:
+    def invoke_later(self, target: Target, payload: bytes, request_id: str) -> None:
         """The event is accepted; it runs in the background."""
         task = asyncio.create_task(self._run_with_retries(target, payload, request_id))
         self._background.add(task)

@@ -85,7 +85,7 @@ class Alias:
 
     def pick(self) -> str:
         """A version, by chance: each additional one with its weight, else the primary."""
-        draw = random.random()
+        draw = random.random()  # noqa: S311 - a share of traffic, not a secret
         for version, weight in self.weights:
             if draw < weight:
                 return version

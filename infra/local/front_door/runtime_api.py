@@ -4,7 +4,7 @@ Raw, since it is on the path of every request: a framework here costs more than 
 """
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 _PREFIX = b"/2018-06-01/runtime/"
 _ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
@@ -40,8 +40,7 @@ class RuntimeConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop: each request that is whole is answered."""

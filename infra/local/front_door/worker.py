@@ -2,17 +2,23 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
 import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from infra.local.front_door.invocation import (
+    Invocation,
+    Outcome,
+    WorkerGoneError,
+    error_payload,
+    exit_message,
+)
+from infra.local.front_door.log_pipe import LogPipe
 from infra.local.front_door.model import FunctionVersion
 from infra.local.front_door.runtime_api import MAX_RESPONSE_BYTES, RuntimeConnection
 from infra.local.front_door.worker_environment import die_with, worker_environment
@@ -23,36 +29,8 @@ _INIT_SECONDS = 10.0
 LogSink = Callable[[FunctionVersion, str, int, str], None]  # version, stream, epoch ms, line
 
 
-class WorkerGoneError(Exception):
-    """The worker ended before it took the event: another one may run it."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one invocation came to."""
-
-    payload: bytes
-    failed: bool
-    duration_ms: float
-    init_ms: float | None = None  # set on the first invocation of a worker
-    log_lines: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Invocation:
-    """One event on its way through a worker."""
-
-    request_id: str
-    payload: bytes
-    arn: str
-    headers: dict[str, str]  # further Lambda-Runtime-* headers: trace id, client context
-    outcome: asyncio.Future[Outcome]
-    began: float = 0.0  # perf_counter when the runtime got the event
-    log_lines: list[str] = field(default_factory=list)
-
-
 class Worker:
-    """A process, its Runtime API listener and its log pipe; it runs one invocation at a time."""
+    """A process, its Runtime API listener and its log; it runs one invocation at a time."""
 
     def __init__(self, version: FunctionVersion, log: LogSink) -> None:
         day = datetime.now(UTC).strftime("%Y/%m/%d")
@@ -61,9 +39,9 @@ class Worker:
         self.idle_since = time.monotonic()
         self.gone = False
         self._log_sink = log
-        self._partial_line = b""
         self._started = time.perf_counter()
-        self._init_ms: float | None = None
+        self._init_ms: float | None = None  # None until the init phase is over
+        self._init_reported = False
         self._init_error: bytes | None = None
         self._waiting: RuntimeConnection | None = None
         self._pending: Invocation | None = None  # submitted, not yet taken by the runtime
@@ -73,7 +51,11 @@ class Worker:
     async def start(
         self, python: str, code: Path, host: dict[str, str], given: dict[str, str]
     ) -> None:
-        """The process runs; its init phase has begun."""
+        """The process runs; its init phase has begun.
+
+        Raises:
+            OSError: it could not be started; nothing is left of it.
+        """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: RuntimeConnection(self), "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
@@ -85,8 +67,7 @@ class Worker:
             host=host,
             given=given,
         )
-        self._pipe, write_end = os.pipe()
-        os.set_blocking(self._pipe, False)
+        self._pipe = LogPipe(self._log)
         self._log(f"INIT_START Runtime Version: {self.version.runtime}")
         parent = os.getpid()
         try:
@@ -95,34 +76,32 @@ class Worker:
                 cwd=code,
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
+                stdout=self._pipe.write_end,
+                stderr=self._pipe.write_end,
                 start_new_session=True,
                 preexec_fn=(lambda: die_with(parent)) if sys.platform == "linux" else None,
             )
         except BaseException:
+            self._pipe.close()
             self._server.close()
-            os.close(self._pipe)
             raise
         finally:
-            os.close(write_end)
-        loop.add_reader(self._pipe, self._read_log)
+            self._pipe.handed_over()
         limit = max(_INIT_SECONDS, self.version.timeout_seconds)
         self._timer = loop.call_later(limit, self._timed_out, limit)
         self._watcher = loop.create_task(self._watch())
 
     def submit(self, invocation: Invocation) -> None:
         """The event is the runtime's as soon as it asks; the outcome stands in the future."""
-        if self.gone:
-            invocation.outcome.set_exception(WorkerGoneError())
-            return
         self._pending = invocation
         self._hand_over()
 
     def kill(self) -> None:
         """The process and its children are killed; what it ran fails. Harmless when repeated."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.gone = True  # at once, so that nobody is given a worker that is being killed
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def ended(self) -> None:
         """Returns when the process is gone and its resources are released."""
@@ -142,11 +121,12 @@ class Worker:
             self._finish(request_id, body, failed=False)
             return
         message = (
-            f"Response payload size exceeded maximum allowed payload size "
+            f"Response payload size ({len(body)} bytes) exceeded maximum allowed payload size "
             f"({MAX_RESPONSE_BYTES} bytes)."
         )
-        error = _error("Function.ResponseSizeTooLarge", message)
+        error = error_payload("Function.ResponseSizeTooLarge", message)
         self._finish(request_id, error, failed=True)
+        self.kill()  # its answer was refused: on AWS, too, the runtime does not go on
 
     def failed(self, request_id: str, body: bytes) -> None:
         """The handler raised."""
@@ -160,7 +140,7 @@ class Worker:
         invocation, connection = self._pending, self._waiting
         if invocation is None or connection is None:
             return
-        self._read_log()  # what came between two invocations belongs to neither
+        self._pipe.read()  # what came between two invocations belongs to neither
         self._pending, self._waiting, self._current = None, None, invocation
         seconds = self.version.timeout_seconds
         self._log(f"START RequestId: {invocation.request_id} Version: {self.version.version}")
@@ -181,103 +161,73 @@ class Worker:
         invocation = self._current
         if invocation is None or invocation.request_id != request_id:
             return
-        duration_ms = (time.perf_counter() - invocation.began) * 1000 if invocation.began else 0.0
+        duration_ms = 0.0
+        if invocation.began is not None:
+            duration_ms = (time.perf_counter() - invocation.began) * 1000
         self._stop_timer()
-        self._read_log(to_end=True)
-        # Memory is not measured here, so the line says nothing of the memory used.
-        report = (
-            f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
-            f"Billed Duration: {int(duration_ms) + 1} ms\tMemory Size: {self.version.memory_mb} MB"
-        )
-        first, self._init_ms = self._init_ms, 0.0
-        if first:
-            report += f"\tInit Duration: {first:.2f} ms"
+        self._pipe.read(to_end=True)
         self._log(f"END RequestId: {request_id}")
-        self._log(report)
+        self._log(self._report(request_id, duration_ms))
         self._current = None
         self.idle_since = time.monotonic()
         if not invocation.outcome.done():
             lines = invocation.log_lines
-            invocation.outcome.set_result(
-                Outcome(payload, failed, duration_ms, first or None, lines)
-            )
+            invocation.outcome.set_result(Outcome(payload, failed, duration_ms, lines))
+
+    def _report(self, request_id: str, duration_ms: float) -> str:
+        """Lambda's REPORT line; memory is not measured here, so none is said to be used."""
+        report = (
+            f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
+            f"Billed Duration: {int(duration_ms) + 1} ms\tMemory Size: {self.version.memory_mb} MB"
+        )
+        if self._init_ms is None or self._init_reported:
+            return report
+        self._init_reported = True
+        return f"{report}\tInit Duration: {self._init_ms:.2f} ms"
 
     def _timed_out(self, seconds: float) -> None:
-        # Gone at once, so that nobody is given a worker that is being killed.
-        self.gone = True
-        current = self._current or self._pending
-        if current is not None:
-            self._current, self._pending = current, None
-            self._fail_current("Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds")
         self.kill()
+        self._end_running("Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds")
 
     async def _watch(self) -> None:
         code = await self._process.wait()
         self.gone = True
         self._stop_timer()
-        self._read_log(to_end=True)
-        if self._current is not None:
-            self._fail_current("Runtime.ExitError", _exit_message(code))
-        elif self._pending is not None:
-            self._end_pending(_exit_message(code))
-        asyncio.get_running_loop().remove_reader(self._pipe)
-        os.close(self._pipe)
+        self._pipe.read(to_end=True)
+        self._end_running("Runtime.ExitError", exit_message(code))
+        self._pipe.close()
         self._server.close()
 
-    def _end_pending(self, message: str) -> None:
+    def _end_running(self, kind: str, message: str) -> None:
+        if self._current is not None:
+            self._fail(self._current, kind, message)
+        elif self._pending is not None:
+            self._end_pending(kind, message)
+
+    def _end_pending(self, kind: str, message: str) -> None:
         invocation, self._pending = self._pending, None
-        assert invocation is not None
-        if self._init_ms is not None:  # it worked before: the event was never begun
-            if not invocation.outcome.done():
-                invocation.outcome.set_exception(WorkerGoneError())
+        if invocation is None or invocation.outcome.done():
+            return
+        if self._init_ms is not None:  # it worked before: this event was never begun
+            invocation.outcome.set_exception(WorkerGoneError())
             return
         self._current = invocation
         if self._init_error is not None:
             self._finish(invocation.request_id, self._init_error, failed=True)
         else:
-            self._fail_current("Runtime.ExitError", message)
+            self._fail(invocation, kind, message)
 
-    def _fail_current(self, kind: str, message: str) -> None:
-        assert self._current is not None
-        request_id = self._current.request_id
-        self._log(f"{request_id} {message}")
-        error = _error(kind, f"RequestId: {request_id} Error: {message}")
-        self._finish(request_id, error, failed=True)
+    def _fail(self, invocation: Invocation, kind: str, message: str) -> None:
+        self._log(f"{invocation.request_id} {message}")
+        text = f"RequestId: {invocation.request_id} Error: {message}"
+        self._finish(invocation.request_id, error_payload(kind, text), failed=True)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _read_log(self, *, to_end: bool = False) -> None:
-        """The pipe is read empty, at once: what the handler printed precedes its END line."""
-        data = self._partial_line
-        with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self._pipe, 65536):
-                data += chunk
-            asyncio.get_running_loop().remove_reader(self._pipe)  # every writer has ended
-        *lines, self._partial_line = data.split(b"\n")
-        if to_end and self._partial_line:
-            lines.append(self._partial_line)
-            self._partial_line = b""
-        for line in lines:
-            # The runtime client joins the lines of a stack trace by carriage returns.
-            self._log(line.decode("utf-8", "replace").replace("\r", "\n"))
-
     def _log(self, line: str) -> None:
         if self._current is not None:
             self._current.log_lines.append(line)
         self._log_sink(self.version, self.log_stream, int(time.time() * 1000), line)
-
-
-def _error(kind: str, message: str) -> bytes:
-    return json.dumps({"errorType": kind, "errorMessage": message}).encode()
-
-
-def _exit_message(code: int) -> str:
-    if code == 0:
-        return "Runtime exited without providing a reason"
-    if code > 0:
-        return f"Runtime exited with error: exit status {code}"
-    name = signal.strsignal(-code) or str(-code)
-    return f"Runtime exited with error: signal: {name.lower()}"

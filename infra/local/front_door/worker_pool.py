@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from infra.local.front_door.invocation import Invocation, Outcome, WorkerGoneError
 from infra.local.front_door.model import FunctionVersion, LambdaError
-from infra.local.front_door.worker import Invocation, Outcome, Worker, WorkerGoneError
+from infra.local.front_door.worker import Worker
 
 # What a laptop can run at once for one function, all its versions together.
 MAX_CONCURRENCY = 16

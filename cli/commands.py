@@ -1,0 +1,169 @@
+"""What each command does: checked input → one call → words, or JSON with `--json`."""
+
+import asyncio
+import json
+from typing import Any
+
+from cli import laptop, promotions, show
+from cli.errors import NOT_COMPLETED, OK
+from cli.temporal import temporal
+from infra.local.settings import AlreadyRunning
+from settings import Settings
+
+
+def up(arguments: Any) -> int:
+    """Start the laptop cloud."""
+    try:
+        state = laptop.up(laptop.settings(arguments), attached=False)
+    except AlreadyRunning as running:
+        print(running)
+        return OK
+    print("\nup. Addresses:")
+    _print_addresses(state.addresses.model_dump())
+    print("\nnext: starter.py promote main --watch   (and starter.py down when you are done)")
+    return OK
+
+
+def down(arguments: Any) -> int:
+    """Stop the laptop cloud."""
+    if not laptop.down():
+        print("nothing is up here")
+    return OK
+
+
+def status(arguments: Any) -> int:
+    """A promotion, or without one: what is up, and what production runs."""
+    state = laptop.enter_environment()
+    if arguments.promotion is None:
+        return _overview(state, arguments.json)
+    return asyncio.run(_promotion_status(arguments))
+
+
+def promote(arguments: Any) -> int:
+    """Start, or attach to, the promotion of a commit."""
+    state = laptop.enter_environment()
+    factor = arguments.clock or (state.clock_factor if state else 1)
+    request = promotions.prepare(arguments.revision, arguments.name, factor)
+
+    async def run() -> int:
+        async with temporal(arguments.name) as client:
+            handle, running = await promotions.start(client, request)
+            verb = "attached to" if running else "started"
+            if arguments.json:
+                print(
+                    json.dumps({"id": handle.id, "version": request.version, "attached": running})
+                )
+            else:
+                print(f"{verb} {handle.id} ({request.version})")
+                _print_ui(handle.id)
+            return await show.watch(client, handle.id) if arguments.watch else OK
+
+    return asyncio.run(run())
+
+
+def list_(arguments: Any) -> int:
+    """Every promotion that Temporal knows."""
+    laptop.enter_environment()
+    rows = asyncio.run(promotions.list_promotions(arguments.name))
+    if arguments.json:
+        print(json.dumps(rows))
+        return OK
+    for row in rows:
+        where = row["outcome"] if row["outcome"] != "running" else row["stage"]
+        print(f"{row['started']}  {row['id']}  {row['version']:<18}  {where}")
+    if not rows:
+        print("no promotions yet; start one with `starter.py promote main`")
+    return OK
+
+
+def approve(arguments: Any) -> int:
+    """Let a release into production."""
+    message = promotions.decision(arguments.name, arguments.comment)
+    return _send(arguments, "approve", message, "approved")
+
+
+def reject(arguments: Any) -> int:
+    """Refuse a release."""
+    message = promotions.decision(arguments.name, arguments.comment)
+    return _send(arguments, "reject", message, "rejected")
+
+
+def sign_off(arguments: Any) -> int:
+    """Answer a manual checklist item."""
+    passed = not arguments.fail
+    message = promotions.sign_off(arguments.item, arguments.name, passed, arguments.note)
+    return _send(arguments, "sign_off", message, "signed off" if passed else "failed")
+
+
+def abort(arguments: Any) -> int:
+    """Stop a promotion; the old version takes all traffic again."""
+    message = promotions.abort(arguments.name, arguments.reason)
+    return _send(arguments, "abort", message, "aborting")
+
+
+def rollback(arguments: Any) -> int:
+    """Production back to an earlier release."""
+    laptop.enter_environment()
+    result = asyncio.run(promotions.roll_back(arguments.to, arguments.name, arguments.reason))
+    if arguments.json:
+        print(result.model_dump_json())
+    for alias in result.aliases if not arguments.json else ():
+        print(f"{alias.function} serves version {alias.version}, all of its traffic")
+    return OK
+
+
+def demo(arguments: Any) -> int:
+    """One good and one bad release on a laptop cloud of its own."""
+    from cli import demo as the_demo
+
+    return the_demo.run(keep=arguments.keep)
+
+
+async def _promotion_status(arguments: Any) -> int:
+    identity = promotions.workflow_id(arguments.promotion)
+    async with temporal("status") as client:
+        if arguments.watch:
+            return await show.watch(client, identity)
+        found = await promotions.status(client, identity)
+    if arguments.json:
+        print(found.model_dump_json())
+    else:
+        show.print_status(found)
+        _print_ui(identity)
+    return OK
+
+
+def _overview(state: Any, as_json: bool) -> int:
+    if state is None:
+        raise show.no_laptop()
+    repository = promotions.commits()
+    policy = repository.policy(repository.resolve(repository.branch))
+    live = promotions.live_json(policy)
+    addresses = {name.rstrip("_"): value for name, value in state.addresses.model_dump().items()}
+    if as_json:
+        print(json.dumps({"addresses": addresses, "production": live}))
+        return OK
+    _print_addresses(addresses)
+    if live is not None:
+        print(f"\nproduction runs {live['release']} (commit {live['sha'][:12]})")
+    return OK if live is not None else NOT_COMPLETED
+
+
+def _send(arguments: Any, name: str, message: Any, said: str) -> int:
+    laptop.enter_environment()
+    asyncio.run(promotions.send(name, arguments.promotion, message, arguments.name))
+    print(json.dumps({"accepted": True}) if arguments.json else f"{said}: {arguments.promotion}")
+    return OK
+
+
+def _print_addresses(addresses: dict[str, Any]) -> None:
+    for name, address in addresses.items():
+        if address:
+            print(f"  {name.rstrip('_').replace('_', ' '):<12} {address}")
+
+
+def _print_ui(identity: str) -> None:
+    interface = Settings.from_environment().temporal_ui
+    if interface:
+        escaped = identity.replace("/", "%2F")
+        print(f"  {interface}/namespaces/default/workflows/{escaped}")

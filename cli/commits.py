@@ -1,0 +1,88 @@
+"""Commits: which one is meant, whether it may be promoted, and what it brings."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.errors import CliError
+from release.policy import Policy, PolicyError, parse_policy
+from release.version import next_version
+
+
+@dataclass(frozen=True)
+class Commits:
+    """The repository that is released from, and the branch whose commits may be promoted."""
+
+    repository: Path
+    branch: str
+
+    def resolve(self, revision: str) -> str:
+        """The full sha of a full, short or symbolic revision."""
+        if revision.startswith("-"):
+            raise CliError(f"{revision!r} is not a revision")
+        found = self._git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        if found is None:
+            raise CliError(f"no commit {revision!r} in {self.repository}; fetch it first?")
+        return found
+
+    def check_promotable(self, sha: str, live: str | None) -> None:
+        """The commit is on the branch and not behind what production runs."""
+        if self._git("rev-parse", "--verify", "--quiet", self.branch) is None:
+            raise CliError(f"no branch {self.branch!r} in {self.repository}; set RELEASE_BRANCH")
+        if not self._is_ancestor(sha, self.branch):
+            raise CliError(f"{sha[:12]} is not on {self.branch}; merge it first")
+        if live is None or self._git("cat-file", "-e", f"{live}^{{commit}}") is None:
+            return
+        if sha == live:
+            raise CliError(f"production runs {sha[:12]} already")
+        if self._is_ancestor(sha, live):
+            raise CliError(
+                f"{sha[:12]} is behind what production runs ({live[:12]}); "
+                "to go back use `starter.py rollback`, or revert and promote the revert"
+            )
+
+    def policy(self, sha: str) -> Policy:
+        """The policy that stands in the commit, whose functions it can build."""
+        text = self._git("show", f"{sha}:release.toml")
+        if text is None:
+            raise CliError(f"{sha[:12]} has no build: there is no release.toml in it")
+        try:
+            policy = parse_policy(text)
+        except PolicyError as error:
+            raise CliError(str(error)) from error
+        for name, function in policy.functions.items():
+            if self._git("cat-file", "-e", f"{sha}:{function.source}/app.py") is None:
+                raise CliError(
+                    f"{sha[:12]} has no build: [functions.{name}] names {function.source}, "
+                    "where there is no app.py"
+                )
+        return policy
+
+    def version(self, sha: str) -> str:
+        """The next version, by the commits since the last tag."""
+        tag = self._git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", sha)
+        if tag is not None and not re.fullmatch(r"v\d+\.\d+\.\d+", tag):
+            tag = None
+        span = f"{tag}..{sha}" if tag else sha
+        log = self._git("log", "--format=%B%x00", span) or ""
+        messages = [message.strip() for message in log.split("\0") if message.strip()]
+        return next_version(tag, messages, sha)
+
+    def changes(self, sha: str, live: str | None) -> tuple[str, ...]:
+        """Subjects of the commits that production does not have yet, newest first."""
+        known = live is not None and self._git("cat-file", "-e", f"{live}^{{commit}}") is not None
+        span = f"{live}..{sha}" if known else f"{sha}~1..{sha}"
+        log = self._git("log", "--format=%s", "--max-count=50", span) or ""
+        return tuple(line for line in log.splitlines() if line)
+
+    def _is_ancestor(self, sha: str, of: str) -> bool:
+        return self._git("merge-base", "--is-ancestor", sha, of) is not None
+
+    def _git(self, *arguments: str) -> str | None:
+        """git's answer, or None when it said no."""
+        command = ["git", "-C", str(self.repository), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if "not a git repository" in done.stderr:
+            raise CliError(f"{self.repository} is not a git repository; set RELEASE_REPOSITORY")
+        return done.stdout.strip() if done.returncode == 0 else None

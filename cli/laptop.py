@@ -1,0 +1,141 @@
+"""The laptop cloud from the command line: up, down, and the first release in each environment."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cli.commits import Commits
+from cli.errors import CliError, Refused
+from infra.local import laptop
+from infra.local.settings import AlreadyRunning, LaptopError, LaptopSettings, LaptopState, Ports
+from release.policy import Policy, alarm_period_seconds
+
+SYMBOLS = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "TRX", "FIL", "LINK", "LTC"]
+RATE_LIMIT_PER_MINUTE = 100
+
+
+def state_dir() -> Path:
+    """Where the laptop cloud of this folder keeps its state and logs."""
+    return Path(os.environ.get("RELEASE_STATE_DIR", ".local")).resolve()
+
+
+def enter_environment() -> LaptopState | None:
+    """This process reaches the laptop cloud, if one is up and nobody named another Temporal."""
+    state = laptop.running(state_dir())
+    own_server = os.environ.keys() & {"TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "AWS_PROFILE"}
+    if state is not None and not own_server:
+        os.environ.update(state.environment())
+    return state
+
+
+def ports(choices: list[str]) -> Ports:
+    """`name=number` choices over the default ports."""
+    chosen: dict[str, Any] = {}
+    names = {name.rstrip("_"): name for name in Ports.model_fields}
+    for choice in choices:
+        name, _, number = choice.partition("=")
+        if name == "all" and number == "0":
+            chosen |= dict.fromkeys(Ports.model_fields, 0)
+        elif name not in names or not number.isdigit() or int(number) > 65535:
+            raise CliError(f"--port {choice}: write NAME=NUMBER, NAME one of {', '.join(names)}")
+        else:
+            chosen[names[name]] = int(number)
+    return Ports(**chosen)
+
+
+def settings(arguments: Any) -> LaptopSettings:
+    """The laptop cloud that `up` was asked for."""
+    return LaptopSettings(
+        state_dir=state_dir(),
+        ports=ports(arguments.port),
+        repository=Path(os.environ.get("RELEASE_REPOSITORY", ".")),
+        release_branch=os.environ.get("RELEASE_BRANCH", "main"),
+        clock_factor=arguments.clock,
+        temporal_address=os.environ.get("TEMPORAL_ADDRESS"),
+    )
+
+
+def up(wanted: LaptopSettings, *, attached: bool, first: str | None = None) -> LaptopState:
+    """Everything runs, and both environments serve a first release."""
+    try:
+        state = laptop.start(wanted, attached=attached, progress=lambda line: print(f"  {line}"))
+    except AlreadyRunning:
+        raise
+    except LaptopError as error:
+        raise Refused(str(error)) from error
+    os.environ.update(state.environment())
+    try:
+        seed(state, first)
+    except BaseException:
+        laptop.stop(wanted.state_dir, progress=lambda line: None)
+        raise
+    return state
+
+
+def down() -> bool:
+    """Nothing of this folder's laptop cloud runs any more; False when nothing did."""
+    return laptop.stop(state_dir(), progress=lambda line: print(f"  {line}"))
+
+
+def seed(state: LaptopState, first: str | None) -> None:
+    """Both environments exist; production's first release is the commit before the newest."""
+    from cli import production
+    from infra.local.environment import EnvironmentSpec, create_environment
+
+    repository = Commits(state.repository, state.release_branch)
+    sha, policy = _first_commit(repository, first)
+    artifacts: dict[str, str] = {}
+    if production.live(policy, "prod") is None:
+        artifacts = _build(state, policy, sha)
+    for environment, url in (("staging", state.addresses.staging), ("prod", state.addresses.prod)):
+        create_environment(
+            EnvironmentSpec(
+                service=policy.service,
+                environment=environment,
+                url=url,
+                artifacts=artifacts,
+                version=repository.version(sha),
+                git_sha=sha,
+                rate_limit=RATE_LIMIT_PER_MINUTE,
+                alarm_period_seconds=alarm_period_seconds(state.clock_factor),
+                symbols=SYMBOLS,
+            ),
+            state.environment(),
+        )
+    now = production.live(policy, "prod")
+    if now is not None:
+        print(f"  production runs {now.release} ({now.sha[:12]})")
+
+
+def _first_commit(repository: Commits, first: str | None) -> tuple[str, Policy]:
+    wanted = [first] if first else [f"{repository.branch}~1", repository.branch]
+    failure: CliError | None = None
+    for revision in wanted:
+        try:
+            sha = repository.resolve(revision)
+            return sha, repository.policy(sha)
+        except CliError as error:
+            failure = error
+    raise failure or CliError("no commit to release first")
+
+
+def _build(state: LaptopState, policy: Policy, sha: str) -> dict[str, str]:
+    import boto3
+
+    from activities.build import Build
+    from release.promotion import Artifact
+
+    s3 = boto3.client("s3")
+    bucket = policy.artifact_bucket
+    s3.create_bucket(
+        Bucket=bucket,
+        CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]},
+    )
+    builder = Build(state.repository, s3)
+    digests = {}
+    for name, function in policy.functions.items():
+        data = builder.build(sha, function.source)
+        artifact = Artifact.of(name, data)
+        s3.put_object(Bucket=bucket, Key=artifact.key, Body=data)
+        digests[name] = artifact.sha256
+    return digests

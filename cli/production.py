@@ -1,0 +1,86 @@
+"""What an environment runs, read from Lambda: alias → version → release and commit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from activities.aws import error_code
+from cli.errors import CliError, Unreachable
+from release.policy import Policy
+
+
+@dataclass(frozen=True)
+class Live:
+    """One environment's API as its alias serves it."""
+
+    function: str
+    version: str
+    release: str
+    sha: str
+    canary: str | None = None
+    weight: float = 0.0
+
+
+def lambda_client() -> Any:
+    """A client that answers a person soon, or says that it cannot."""
+    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 2})
+    return boto3.client("lambda", config=config)
+
+
+def live(policy: Policy, environment: str, client: Any | None = None) -> Live | None:
+    """What the environment's API serves; None before its first release."""
+    function = policy.function_name(policy.api, environment)
+    client = client or lambda_client()
+    try:
+        alias = client.get_alias(FunctionName=function, Name=policy.alias)
+        found = client.get_function_configuration(
+            FunctionName=function, Qualifier=alias["FunctionVersion"]
+        )
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFoundException":
+            return None
+        raise Unreachable(f"AWS refused to say what {environment} runs: {error}") from error
+    except BotoCoreError as error:
+        raise Unreachable(
+            f"AWS does not answer ({error}); on a laptop start it with `starter.py up`"
+        ) from error
+    weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    canary, weight = next(iter(weights.items()), (None, 0.0))
+    variables = found.get("Environment", {}).get("Variables", {})
+    return Live(
+        function=function,
+        version=alias["FunctionVersion"],
+        release=variables.get("RELEASE_VERSION", "?"),
+        sha=variables.get("GIT_SHA", "?"),
+        canary=canary,
+        weight=weight,
+    )
+
+
+def released_versions(function: str, client: Any) -> dict[str, str]:
+    """Published version -> "<release> <sha>", oldest first."""
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
+    versions = [version for page in pages for version in page["Versions"]]
+    numbered = [version for version in versions if version["Version"] != "$LATEST"]
+    numbered.sort(key=lambda version: int(version["Version"]))
+    return {version["Version"]: version.get("Description", "") for version in numbered}
+
+
+def rollback_target(now: Live, versions: dict[str, str], wanted: str | None) -> str:
+    """The version to go back to: the one before, or the newest that `wanted` names."""
+    older = [number for number in versions if int(number) < int(now.version)]
+    if wanted is None:
+        if not older:
+            raise CliError(f"{now.function} has no version before {now.version}")
+        return older[-1]
+    for number, description in reversed(versions.items()):
+        release, _, sha = description.partition(" ")
+        names = (release, release.partition("+")[0], f"v{release.partition('+')[0]}", number)
+        if wanted in names or (len(wanted) >= 7 and sha.startswith(wanted)):
+            if number == now.version:
+                raise CliError(f"production serves {wanted} already")
+            return number
+    raise CliError(f"no release {wanted!r}; there is: {', '.join(versions.values())}")

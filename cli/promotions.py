@@ -1,0 +1,211 @@
+"""Promotions from the command line: start one, send it a message, look at it."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+
+from cli import production
+from cli.commits import Commits
+from cli.errors import CliError, Refused
+from cli.temporal import RPC_TIMEOUT, temporal
+from release.decisions import Abort, Decision, SignOff
+from release.message import Message
+from release.policy import Policy
+from release.promotion import PromotionRequest, PromotionStatus, Stage, promotion_id
+from release.rollback import AliasTarget, RollbackRequest, RollbackResult
+from settings import TASK_QUEUE, Settings
+from workflows.details import summary
+from workflows.promotion import PromotionWorkflow
+from workflows.rollback import RollbackWorkflow
+from workflows.state import SERVICE, SHA, STAGE, VERSION
+
+
+def commits() -> Commits:
+    """The repository that this process is set to release from."""
+    settings = Settings.from_environment()
+    return Commits(settings.repository, settings.branch)
+
+
+def prepare(revision: str, requested_by: str, clock_factor: float) -> PromotionRequest:
+    """A checked request: everything that can be wrong is said before Temporal hears of it."""
+    repository = commits()
+    sha = repository.resolve(revision)
+    policy = repository.policy(sha)
+    now = production.live(policy, "prod")
+    if now is None:
+        raise CliError("production has no first release; create the environment first")
+    repository.check_promotable(sha, now.sha)
+    return PromotionRequest(
+        sha=sha,
+        version=repository.version(sha),
+        requested_by=requested_by,
+        changes=repository.changes(sha, now.sha),
+        policy=policy.compressed(clock_factor),
+        clock_factor=clock_factor,
+    )
+
+
+async def start(client: Client, request: PromotionRequest) -> tuple[WorkflowHandle[Any, Any], bool]:
+    """The commit's promotion, and whether it was running already."""
+    handle = client.get_workflow_handle(request.workflow_id)
+    running = await is_running(handle)
+    policy = request.policy
+    handle = await client.start_workflow(
+        PromotionWorkflow.run,
+        request,
+        id=request.workflow_id,
+        task_queue=TASK_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        static_summary=summary(request),
+        static_details="\n".join(["#### Changes", *(f"- {change}" for change in request.changes)]),
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(SERVICE, policy.service),
+                SearchAttributePair(SHA, request.sha),
+                SearchAttributePair(VERSION, request.version),
+                SearchAttributePair(STAGE, Stage.BUILD.value),
+            ]
+        ),
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    return handle, running
+
+
+async def is_running(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether the promotion exists and has not ended."""
+    from temporalio.service import RPCError
+
+    try:
+        description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError:
+        return False
+    return description.status is WorkflowExecutionStatus.RUNNING
+
+
+def workflow_id(reference: str) -> str:
+    """The id of the promotion that a person means: an id, or any revision of its commit."""
+    if reference.startswith("promotion/"):
+        return reference
+    repository = commits()
+    sha = repository.resolve(reference)
+    return promotion_id(repository.policy(sha).service, sha)
+
+
+async def status(client: Client, identity: str) -> PromotionStatus:
+    """Everything the promotion knows of itself."""
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(identity)
+    return await handle.query(PromotionWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+
+
+async def live_counts(client: Client, identity: str) -> dict[str, Any]:
+    """What the step under way has counted so far, from its last heartbeat."""
+    description = await client.get_workflow_handle(identity).describe(rpc_timeout=RPC_TIMEOUT)
+    for pending in description.raw_description.pending_activities:
+        if pending.activity_type.name == "watch_step" and pending.HasField("heartbeat_details"):
+            payloads = list(pending.heartbeat_details.payloads)
+            values = await client.data_converter.decode(payloads)
+            if values and isinstance(values[0], dict):
+                return values[0]
+    return {}
+
+
+async def send(name: str, reference: str, message: Message, sender: str) -> None:
+    """The promotion took the message; a refusal is raised with its reason."""
+    async with temporal(sender) as client:
+        handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id(reference))
+        await handle.execute_update(name, message, rpc_timeout=RPC_TIMEOUT)
+
+
+def decision(name: str, comment: str) -> Decision:
+    """An approver's word."""
+    return Decision(approver=name, comment=comment)
+
+
+def sign_off(item: str, name: str, passed: bool, note: str) -> SignOff:
+    """An answer to a manual item."""
+    return SignOff(item=item, by=name, passed=passed, note=note)
+
+
+def abort(name: str, reason: str) -> Abort:
+    """A stop."""
+    return Abort(by=name, reason=reason or "no reason given")
+
+
+async def list_promotions(identity: str) -> list[dict[str, Any]]:
+    """The promotions that Temporal still knows, newest first."""
+    async with temporal(identity) as client:
+        found = []
+        async for run in client.list_workflows("WorkflowId STARTS_WITH 'promotion/'", limit=200):
+            known = {pair.key.name: pair.value for pair in run.typed_search_attributes}
+            found.append(
+                {
+                    "id": run.id,
+                    "started": run.start_time.isoformat(timespec="seconds"),
+                    "version": known.get("ReleaseVersion", "?"),
+                    "stage": known.get("ReleaseStage", "?"),
+                    "outcome": known.get("ReleaseOutcome", "running"),
+                }
+            )
+        return sorted(found, key=lambda row: row["started"], reverse=True)
+
+
+async def roll_back(wanted: str | None, name: str, reason: str) -> RollbackResult:
+    """Production serves the release before, or the one that is wanted."""
+    repository = commits()
+    policy = repository.policy(repository.resolve("HEAD"))
+    request = _rollback_request(policy, wanted, name, reason)
+    async with temporal(name) as client:
+        result = await client.execute_workflow(
+            RollbackWorkflow.run,
+            request,
+            id=f"rollback/{policy.service}",
+            task_queue=TASK_QUEUE,
+            static_summary=f"production back to {request.release}, by {name}",
+            execution_timeout=timedelta(hours=1),
+        )
+    if result.failures:
+        raise Refused("; ".join(result.failures))
+    return result
+
+
+def _rollback_request(
+    policy: Policy, wanted: str | None, name: str, reason: str
+) -> RollbackRequest:
+    client = production.lambda_client()
+    now = production.live(policy, "prod", client)
+    if now is None:
+        raise CliError("production has no release yet")
+    if now.canary is not None:
+        raise CliError("a promotion is shifting production now; stop it with `starter.py abort`")
+    versions = production.released_versions(now.function, client)
+    release = versions[production.rollback_target(now, versions, wanted)]
+    targets = []
+    for function in policy.functions:
+        full_name = policy.function_name(function, "prod")
+        known = production.released_versions(full_name, client)
+        number = next((n for n, d in reversed(known.items()) if d == release), None)
+        if number is None:
+            raise CliError(f"{full_name} has no version of {release}")
+        targets.append(AliasTarget(function=full_name, alias=policy.alias, version=number))
+    return RollbackRequest(
+        service=policy.service,
+        release=release,
+        targets=tuple(targets),
+        requested_by=name,
+        reason=reason or "no reason given",
+    )
+
+
+def live_json(policy: Policy) -> dict[str, Any] | None:
+    """What production runs, for programs."""
+    now = production.live(policy, "prod")
+    return asdict(now) if now else None

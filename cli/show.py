@@ -1,0 +1,141 @@
+"""A promotion in a terminal: printed once, or followed live until it ends."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client
+
+from cli import promotions
+from cli.errors import NOT_COMPLETED, OK, Unreachable
+from release.promotion import Outcome, PromotionStatus, StepRecord, Verdict
+
+_COLOURS = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INCONCLUSIVE: "yellow"}
+_POLL_SECONDS = 1.0
+
+
+def print_status(status: PromotionStatus) -> None:
+    """The whole promotion, once."""
+    Console().print(render(status, {}))
+
+
+async def watch(client: Client, identity: str) -> int:
+    """Follows the promotion until it has ended; the exit code that its outcome deserves."""
+    console = Console()
+    last: PromotionStatus | None = None
+    with Live(console=console, refresh_per_second=4, transient=console.is_terminal) as view:
+        while True:
+            try:
+                last = await promotions.status(client, identity)
+                counts = await promotions.live_counts(client, identity)
+            except Exception as error:
+                if last is None:
+                    raise
+                counts = {"note": f"no answer from the worker, trying again ({error})"}
+            if console.is_terminal:
+                view.update(render(last, counts))
+            if last.outcome is not None:
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+    console.print(render(last, {}))
+    return exit_code(last)
+
+
+def exit_code(status: PromotionStatus) -> int:
+    """0 only for a completed promotion."""
+    return OK if status.outcome is Outcome.COMPLETED else NOT_COMPLETED
+
+
+def render(status: PromotionStatus, counts: dict[str, Any]) -> RenderableType:
+    """The promotion as a person reads it."""
+    parts: list[RenderableType] = [_head(status)]
+    if status.checks or status.waiting_for:
+        parts.append(_checks(status))
+    if status.steps:
+        parts.append(_steps(status, counts))
+    refused = [record for record in status.inbox if not record.accepted]
+    parts += [Text(f"refused {r.kind} by {r.by}: {r.text}", style="yellow") for r in refused]
+    if "note" in counts:
+        parts.append(Text(counts["note"], style="yellow"))
+    return Group(*parts)
+
+
+def _head(status: PromotionStatus) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    colour = "green" if status.outcome is Outcome.COMPLETED else "red"
+    state = (
+        Text(f"{status.outcome.value}: {status.reason}", style=colour)
+        if status.outcome
+        else Text(f"{status.stage.value} for {_ago(status.stage_since)}", style="cyan")
+    )
+    table.add_row(f"{status.service} {status.version}", state)
+    table.add_row("commit", f"{status.sha[:12]}, requested by {status.requested_by}")
+    table.add_row("production", f"{_bar(status.weight)} {status.weight:.0%} on the new version")
+    if status.next and status.outcome is None:
+        table.add_row("next", status.next)
+    if status.deadline and status.outcome is None:
+        table.add_row("if nobody acts", f"expires {status.deadline:%Y-%m-%d %H:%M} UTC")
+    return table
+
+
+def _checks(status: PromotionStatus) -> RenderableType:
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    for check in status.checks:
+        mark = Text(check.verdict.value, style=_COLOURS[check.verdict])
+        table.add_row(mark, check.text, Text(check.evidence, style="dim"))
+    for item in status.waiting_for:
+        table.add_row(Text("waiting", style="cyan"), item, f"starter.py sign-off … {item}")
+    return table
+
+
+def _steps(status: PromotionStatus, counts: dict[str, Any]) -> RenderableType:
+    table = Table(box=None, padding=(0, 2))
+    for name in ("weight", "new: failed/all", "old: failed/all", "time", "verdict"):
+        table.add_column(name, justify="right" if name != "verdict" else "left")
+    for step in status.steps:
+        table.add_row(*_step(step, counts))
+    return table
+
+
+def _step(step: StepRecord, counts: dict[str, Any]) -> list[str | Text]:
+    judgement = step.judgement
+    if judgement is None:
+        new, old = (_counted(counts.get(name)) for name in ("canary", "baseline"))
+        return [f"{step.weight:.0%}", new, old, _ago(step.started_at), "watching"]
+    assert step.ended_at is not None  # noqa: S101  a judged step has ended
+    seconds = (step.ended_at - step.started_at).total_seconds()
+    return [
+        f"{step.weight:.0%}",
+        f"{judgement.canary.failures}/{judgement.canary.requests}",
+        f"{judgement.baseline.failures}/{judgement.baseline.requests}",
+        f"{seconds:.0f} s",
+        Text(
+            f"{judgement.verdict.value}: {judgement.reason}"
+            if judgement.verdict is not Verdict.PASSED
+            else judgement.verdict.value,
+            style=_COLOURS[judgement.verdict],
+        ),
+    ]
+
+
+def _counted(counts: Any) -> str:
+    return f"{counts['failures']}/{counts['requests']}" if isinstance(counts, dict) else "…"
+
+
+def _bar(weight: float) -> str:
+    filled = round(weight * 20)
+    return "█" * filled + "░" * (20 - filled)
+
+
+def _ago(moment: datetime) -> str:
+    seconds = int((datetime.now(UTC) - moment).total_seconds())
+    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+
+
+def no_laptop() -> Unreachable:
+    """Nothing is up here."""
+    return Unreachable("nothing is up here; start the laptop cloud with `starter.py up`")

@@ -1,0 +1,104 @@
+"""The command line of the release system: `python starter.py --help`.
+
+Exit codes: 0 done (a watched promotion completed) · 1 ended otherwise, or refused · 2 bad input,
+nothing was started · 3 Temporal or AWS does not answer · 130 interrupted.
+"""
+
+import argparse
+import getpass
+import os
+import sys
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and option."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print JSON, for programs")
+    common.add_argument(
+        "--as", dest="name", metavar="NAME", default=None, help="who you are (default: your login)"
+    )
+    root = argparse.ArgumentParser(
+        prog="starter.py",
+        description="Release serverless services safely, run by Temporal.",
+        epilog="exit codes: 0 done, 1 ended otherwise or refused, 2 bad input, 3 unreachable",
+    )
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[common])
+
+    promote = command("promote", "take a commit to production")
+    promote.add_argument("revision", help="full, short or symbolic revision")
+    promote.add_argument("--watch", action="store_true", help="follow it until it ends")
+    _clock(promote, default=None)
+    status = command("status", "a promotion; without one: what is up and what production runs")
+    status.add_argument("promotion", nargs="?", help="its commit or its id")
+    status.add_argument("--watch", action="store_true", help="follow it until it ends")
+    command("list", "every promotion that Temporal knows")
+    for name, text in (
+        ("approve", "let a release into production"),
+        ("reject", "refuse a release"),
+    ):
+        decide = command(name, text)
+        decide.add_argument("promotion", help="its commit or its id")
+        decide.add_argument("--comment", default="")
+    sign_off = command("sign-off", "answer a manual checklist item")
+    sign_off.add_argument("promotion", help="its commit or its id")
+    sign_off.add_argument("item", help="id of the checklist item")
+    sign_off.add_argument("--fail", action="store_true", help="it is not as it should be")
+    sign_off.add_argument("--note", default="", help="what you saw (needed with --fail)")
+    abort = command("abort", "stop a promotion; the old version takes all traffic again")
+    abort.add_argument("promotion", help="its commit or its id")
+    abort.add_argument("--reason", default="")
+    rollback = command("rollback", "put production back on an earlier release")
+    rollback.add_argument(
+        "--to", help="release, commit or Lambda version (default: the one before)"
+    )
+    rollback.add_argument("--reason", default="")
+    up = command("up", "start the laptop cloud")
+    up.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")
+    _clock(up, default=1.0)
+    command("down", "stop the laptop cloud; running promotions go on at the next up")
+    demo = command("demo", "one good and one bad release, on a laptop cloud of its own")
+    demo.add_argument("--keep", action="store_true", help="leave it up afterwards")
+    return root
+
+
+def _clock(command: argparse.ArgumentParser, default: float | None) -> None:
+    command.add_argument(
+        "--clock",
+        type=float,
+        default=default,
+        metavar="FACTOR",
+        help="run the ladder and its windows this many times faster",
+    )
+
+
+def main(argv: list[str]) -> int:
+    """The exit code; every expected failure is one line on stderr."""
+    arguments = parser().parse_args(argv)
+    arguments.name = arguments.name or getpass.getuser()
+    if getattr(arguments, "clock", None) is not None and arguments.clock < 1:
+        print("error: --clock must be 1 or more", file=sys.stderr)
+        return 2
+    # late: `--help` and a typing slip answer at once, without loading Temporal's SDK and boto3
+    from cli import commands
+    from cli.errors import INTERRUPTED, CliError
+
+    name = {"sign-off": "sign_off", "list": "list_"}.get(arguments.command, arguments.command)
+    try:
+        return int(getattr(commands, name)(arguments))
+    except CliError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # the SDK can crash in interpreter teardown, after the work is done (temporalio/sdk-python#300)
+    os._exit(code)
