@@ -15,6 +15,8 @@ from cli import laptop, promotions, show
 from cli.consumers import Consumers, Tally
 from cli.errors import NOT_COMPLETED, OK, CliError
 from cli.temporal import temporal
+from infra.local.laptop import running as running_laptop
+from infra.local.laptop import stop as stop_laptop
 from infra.local.settings import PROJECT_ROOT, LaptopSettings, LaptopState, Ports
 from release.promotion import Outcome, PromotionStatus, Stage
 
@@ -36,18 +38,24 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     answer.setdefault("headers", {})["x-powered-by"] = "crypto-watch"
     return answer
 '''
-_BAD_HOOK = '''
+_BAD_HOOK = """
 
 # --- the demo's bad change: one route fails for a part of its requests ---
-_careful_handler = handler
+_careful_price = PriceApi._one_price
+_asked = 0
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Fails every third request for Ether's price: a mistake that the tests do not meet."""
-    if event.get("rawPath") == "/prices/ETH":
-        event = dict(event) | {"rawPath": "/prices/ETH", "demoFailure": True}
-    return _careful_handler(event, context)
-'''
+def _hasty_price(self: PriceApi, request: Request, headers: dict[str, str], now: float) -> Answer:
+    global _asked
+    if request.path == "/prices/ETH":
+        _asked += 1
+        if _asked % 2 == 0:
+            raise KeyError("ETH is not in the cache")
+    return _careful_price(self, request, headers, now)
+
+
+PriceApi._one_price = _hasty_price
+"""
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def run(*, keep: bool) -> int:
         if keep:
             print(f"\nleft up; stop it with: RELEASE_STATE_DIR={folder / 'state'} starter.py down")
         else:
-            laptop.laptop.stop(wanted.state_dir, progress=lambda line: print(f"  {line}"))
+            stop_laptop(wanted.state_dir, progress=lambda line: print(f"  {line}"))
     print(f"\n{'both ended as they should' if fine else 'NOT as it should be'}", end="")
     print(f", {time.monotonic() - begun:.0f} s in all")
     return OK if fine else NOT_COMPLETED
@@ -160,7 +168,7 @@ def _judge(release: Release, status: PromotionStatus, tally: Tally) -> bool:
 
 def _scratch_clone(folder: Path) -> Path:
     """A clone of this repository's newest commit, on a branch `main` of its own."""
-    if laptop.laptop.running(folder / "state") is not None:
+    if running_laptop(folder / "state") is not None:
         raise CliError(
             f"a demo is up; stop it with: RELEASE_STATE_DIR={folder / 'state'} starter.py down"
         )
