@@ -114,9 +114,9 @@ def rollback(arguments: Any) -> int:
 
 def demo(arguments: Any) -> int:
     """One good and one bad release on a laptop cloud of its own."""
-    from cli import demo as the_demo
+    from cli.demo import run
 
-    return the_demo.run(keep=arguments.keep)
+    return run(keep=arguments.keep)
 
 
 async def _promotion_status(arguments: Any) -> int:

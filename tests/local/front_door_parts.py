@@ -1,42 +1,49 @@
 """The real parts that the front door's tests stand on: ministack, a metrics recorder, functions."""
 
+import contextlib
 import gzip
 import hashlib
 import http.client
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.parsers import RpcV2CBORParser
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".venv" / "envs"
 BUCKET = "artifacts"
 SERVICE = "shop"
+STAGES = [f"e{number}" for number in range(24)]
 ACCESS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "eu-west-1"}
 
-# One handler for all: the event, or an HTTP request's body, says what to do.
-HANDLER = '''
-import json, os, sys, time
+# One handler for all: the event, or an HTTP request's JSON body, says what to do.
+HANDLER = """
+import json, os, time
+
 if os.environ.get("BREAK_INIT") == "raise":
     raise RuntimeError("no settings")
 if os.environ.get("BREAK_INIT") == "exit":
     os._exit(7)
 
 def handler(event, context):
-    asked = json.loads(event["body"]) if event.get("body", "").startswith("{") else event
-    do = asked.get("do")
+    asked = event
+    if isinstance(event, dict) and event.get("body", "").startswith("{"):
+        asked = json.loads(event["body"])
+    do = asked.get("do") if isinstance(asked, dict) else None
     if do == "raise":
         raise ValueError("broken on purpose")
     if do == "sleep":
@@ -55,19 +62,240 @@ def handler(event, context):
         return dict(os.environ)
     if do == "context":
         return {"arn": context.invoked_function_arn, "version": context.function_version,
-                "left_ms": context.get_remaining_time_in_millis(), "id": context.aws_request_id,
-                "pid": os.getpid()}
+                "left_ms": context.get_remaining_time_in_millis(), "pid": os.getpid()}
     if do == "echo":
         return {"statusCode": 200, "body": json.dumps(event)}
-    return {"statusCode": 200, "headers": {"content-type": "text/plain"},
-            "body": os.environ.get("LABEL", "")}
-'''
+    return {"statusCode": 200, "body": os.environ.get("LABEL", "")}
+"""
 
 
-def until[T](read: Callable[[], T], seconds: float = 15) -> T:
+def until(read: Callable[[], T], seconds: float = 20) -> T:
     """The first true value that `read` gives; fails when none came in time."""
     deadline = time.monotonic() + seconds
     while not (value := read()):
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.02)
     return value
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on 127.0.0.1 on which nothing listens now."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def answers(port: int, path: str) -> bool:
+    """A GET is answered with 200."""
+    try:
+        return get(port, path).status == 200
+    except OSError:
+        return False
+
+
+def get(port: int, path: str = "/", **options: Any) -> http.client.HTTPResponse:
+    """The response to one request on a connection of its own, its body already read."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(options.pop("method", "GET"), path, **options)
+        response = connection.getresponse()
+        response.body = response.read()  # type: ignore[attr-defined]
+        return response
+    finally:
+        connection.close()
+
+
+def client(service: str, port: int) -> Any:
+    """A plain boto3 client of one endpoint, without retries."""
+    return boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="eu-west-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
+    )
+
+
+def stop(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> None:
+    """The process is gone."""
+    process.send_signal(number)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def ministack(folder: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """A control plane of its own, forgetting all at its end; yields its port."""
+    [port] = free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": "eu-west-1",
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "s3"),
+        "PERSIST_STATE": "0",
+    }
+    with (folder / "ministack.log").open("wb") as log:
+        process = subprocess.Popen(
+            [ENVIRONMENTS / "ministack" / "bin" / "ministack"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until(lambda: answers(port, "/_ministack/health"))
+        client("s3", port).create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        yield port, process
+    finally:
+        stop(process)
+
+
+class Recorder:
+    """A CloudWatch that keeps what PutMetricData brings; `down` makes it refuse with a 503."""
+
+    def __init__(self) -> None:
+        self.datums: list[tuple[str, dict[str, Any]]] = []
+        self.refused = 0
+        self.down = False
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                if recorder.down:
+                    recorder.refused += 1
+                else:
+                    request = RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(body)))
+                    found = [(request["Namespace"], datum) for datum in request["MetricData"]]
+                    recorder.datums += found
+                self.send_response(503 if recorder.down else 200)
+                self.send_header("smithy-protocol", "rpc-v2-cbor")
+                self.send_header("content-type", "application/cbor")
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"\xbf\xff")
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """It listens no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def total(self, namespace: str, name: str, **dimensions: str) -> float:
+        """The Sum of one metric with exactly these dimensions."""
+        return sum(value * count for value, count in self.values(namespace, name, **dimensions))
+
+    def values(self, namespace: str, name: str, **dimensions: str) -> list[tuple[float, float]]:
+        """Each value with its count, of one metric with exactly these dimensions."""
+        found = []
+        for space, datum in list(self.datums):
+            given = {item["Name"]: item["Value"] for item in datum["Dimensions"]}
+            if (space, datum["MetricName"], given) == (namespace, name, dimensions):
+                found += list(zip(datum["Values"], datum["Counts"], strict=True))
+        return found
+
+
+class FrontDoor:
+    """A running front door and what is needed to deploy functions behind it."""
+
+    def __init__(self, control_plane_port: int, recorder: Recorder, folder: Path) -> None:
+        self.port, *ports = free_ports(1 + len(STAGES))
+        self.http = dict(zip(STAGES, ports, strict=True))
+        self.stages = iter(STAGES)
+        arguments = ["--port", str(self.port), "--service", SERVICE, "--code-bucket", BUCKET]
+        arguments += [f"--http={stage}={port}" for stage, port in self.http.items()]
+        arguments += ["--control-plane", f"http://127.0.0.1:{control_plane_port}"]
+        arguments += ["--runtime-python", str(ENVIRONMENTS / "lambda-runtime/bin/python")]
+        arguments += ["--work-dir", str(folder / "work"), "--flush-seconds", "0.2"]
+        arguments += ["--worker-env", "GIVEN=by the data plane", "--idle-seconds", "300"]
+        self.log_file = folder / "front_door.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOST_SECRET": "of this machine",
+            "AWS_ENDPOINT_URL_CLOUDWATCH": f"http://127.0.0.1:{recorder.port}",
+            **ACCESS,
+        }
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "infra.local.front_door", *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            until(lambda: answers(self.port, "/_ready"))
+        except BaseException:
+            stop(self.process)
+            raise
+        self.aws = client("lambda", self.port)
+        self.s3 = client("s3", control_plane_port)
+
+    def stage(self) -> tuple[str, int]:
+        """An environment that no test has used yet: its API function's name, its HTTP port."""
+        stage = next(self.stages)
+        return f"{SERVICE}-api-{stage}", self.http[stage]
+
+    def deploy(self, function: str, *, timeout: int = 10, **variables: str) -> str:
+        """A published version with these variables; the function is created where missing."""
+        key = self.upload()
+        environment = {"Variables": {"CONFIGURED": "yes", **variables}}
+        try:
+            self.aws.update_function_configuration(
+                FunctionName=function, Environment=environment, Timeout=timeout
+            )
+        except self.aws.exceptions.ResourceNotFoundException:
+            self.aws.create_function(
+                FunctionName=function,
+                Role="arn:aws:iam::000000000000:role/any",
+                Runtime="python3.13",
+                Handler="app.handler",
+                Code={"S3Bucket": BUCKET, "S3Key": key},
+                Environment=environment,
+                Timeout=timeout,
+                MemorySize=256,
+            )
+        version: str = self.aws.publish_version(FunctionName=function)["Version"]
+        return version
+
+    def upload(self, source: str = HANDLER) -> str:
+        """The key under which a zip with this app.py lies in the bucket."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("app.py"), source)
+        key = f"lambda/{hashlib.sha256(buffer.getvalue()).hexdigest()}.zip"
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=buffer.getvalue())
+        return key
+
+    def live(self, function: str, version: str, weights: dict[str, float] | None = None) -> None:
+        """The alias `live` routes so."""
+        routing = {"AdditionalVersionWeights": weights or {}}
+        given = {"FunctionName": function, "Name": "live", "FunctionVersion": version}
+        try:
+            self.aws.update_alias(**given, RoutingConfig=routing)
+        except self.aws.exceptions.ResourceNotFoundException:
+            self.aws.create_alias(**given, RoutingConfig=routing)
+
+    def workers(self) -> list[int]:
+        """The processes that the front door has started and that still live."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]

@@ -50,7 +50,7 @@ def state(store: Store, name: str) -> str:
 def test_period_is_judged_only_when_closed_and_its_late_samples_are_in(
     store: Store, alarms: Alarms
 ) -> None:
-    """A breach fires when the minute's end plus the ingest delay has passed, not a second before."""
+    """A breach fires once the ingest delay after the minute's end has passed, not before."""
     alarms.put_metric_alarm(alarm("errors"))
     put(store, ERRORS, 0, 10)
 
@@ -75,7 +75,7 @@ def test_two_of_three_needs_two_breaches(store: Store, alarms: Alarms) -> None:
 def test_silence_returns_to_insufficient_data_after_the_evaluation_range(
     store: Store, alarms: Alarms
 ) -> None:
-    """A 1-of-1 alarm looks back three periods; then a metric gone silent is not known to be well."""
+    """A 1-of-1 alarm looks back three periods; then a metric gone silent is unknown."""
     alarms.put_metric_alarm(alarm("errors"))
     put(store, ERRORS, 0, 0)
     states = []

@@ -1,5 +1,6 @@
 """What PutMetricAlarm and PutCompositeAlarm accept."""
 
+import math
 from typing import Any
 
 from infra.local.cloudwatch.alarm_rules import COMPARISONS, TREATMENTS, alarms_in
@@ -29,6 +30,8 @@ def check_metric_alarm(store: Store, alarm: Params) -> None:
     for name in ("EvaluationPeriods", "ComparisonOperator", "Threshold"):
         if name not in alarm:
             raise ValidationError(f"The parameter {name} is required for a static threshold.")
+    if not math.isfinite(float(alarm["Threshold"])):
+        raise ValidationError("Threshold must be a finite number.")
     _one_of("ComparisonOperator", alarm["ComparisonOperator"], COMPARISONS)
     _one_of("TreatMissingData", alarm.get("TreatMissingData", "missing"), TREATMENTS)
     _check_sources(alarm)

@@ -1,9 +1,9 @@
 """The alarm calls: put, describe, history, delete, set state."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from infra.local.cloudwatch.alarm_rules import INSUFFICIENT_DATA, STATES
@@ -109,15 +109,13 @@ class Alarms:
     def describe_alarm_history(self, params: Params) -> Params:
         """A page, newest first unless asked otherwise; a deleted alarm's history is still there."""
         types = params.get("AlarmTypes") or ["MetricAlarm"]
-        start, end = (_timestamp(params.get(name)) for name in ("StartDate", "EndDate"))
+        start, end = params.get("StartDate", 0), params.get("EndDate", math.inf)
         lines = [
             line
-            for line in self._store.history()
+            for line in self._store.history(params.get("AlarmName"))
             if line["alarm_type"] in types
-            and line["alarm"] == params.get("AlarmName", line["alarm"])
             and line["item_type"] == params.get("HistoryItemType", line["item_type"])
-            and (start is None or line["time"] >= start)
-            and (end is None or line["time"] <= end)
+            and start <= line["time"] <= end
         ]
         newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         sign = -1 if newest_first else 1
@@ -188,11 +186,3 @@ def _reason_data(text: str) -> Params:
         return dict(json.loads(text))
     except (TypeError, ValueError):
         raise InvalidFormatError("StateReasonData must be a JSON object.") from None
-
-
-def at: float -> datetime:
-    return datetime.fromtimestamp(at, UTC)
-
-
-def _timestamp(at: datetime | None) -> float | None:
-    return None if at is None else at.timestamp()

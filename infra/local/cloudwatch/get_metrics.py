@@ -2,7 +2,6 @@
 
 import math
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from infra.local.cloudwatch.errors import (
@@ -38,7 +37,7 @@ def get_metric_data(store: Store, params: Params) -> Params:
                 {
                     "Id": query["Id"],
                     "Label": label,
-                    "Timestamps": [datetime.fromtimestamp(at, UTC) for at, _ in points],
+                    "Timestamps": [at for at, _ in points],
                     "Values": [value for _, value in points],
                     "StatusCode": "Complete",
                 }
@@ -53,7 +52,7 @@ def _label(query: Params) -> str:
 
 
 def _range(params: Params, error: type[Exception]) -> tuple[int, int]:
-    start, end = (params[name].timestamp() for name in ("StartTime", "EndTime"))
+    start, end = params["StartTime"], params["EndTime"]
     if start >= end:
         raise error("The parameter StartTime must be less than the parameter EndTime.")
     return int(start), math.ceil(end)
@@ -75,7 +74,7 @@ def get_metric_statistics(store: Store, params: Params) -> Params:
     found = store.aggregates(metric, start - start % period, end + -end % period, period, unit)
     shown_unit = unit or store.unit_of(metric)
     points = [
-        {"Timestamp": datetime.fromtimestamp(at, UTC), "Unit": shown_unit}
+        {"Timestamp": at, "Unit": shown_unit}
         | _read(samples, named)
         | ({"ExtendedStatistics": _read(samples, extended)} if extended else {})
         for at, samples in sorted(found.items())

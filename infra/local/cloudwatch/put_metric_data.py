@@ -37,7 +37,7 @@ def _datum(namespace: str, datum: Params, path: str, now: float) -> Datum:
     resolution = datum.get("StorageResolution", 60)
     if resolution not in (1, 60):
         raise InvalidParameterValueError(f"The parameter {path}.StorageResolution must be 1 or 60.")
-    at = datum["Timestamp"].timestamp() if "Timestamp" in datum else now
+    at = datum.get("Timestamp", now)
     if not now - _PAST <= at <= now + _FUTURE:
         raise InvalidParameterValueError(
             f"The parameter {path}.Timestamp must specify a time within the past two weeks and no"

@@ -1,8 +1,7 @@
 """The HTTP side as an ASGI application, in the protocol that boto3 picks for CloudWatch.
 
-That is AWS JSON 1.0 (botocore 1.44): the call is named by `X-Amz-Target`, times are epoch seconds, a
-number that JSON has no form for is a string, bodies over 10 KiB may be gzipped. A refused call has
-its code in `x-amzn-query-error` too: there boto3 looks for the codes of the older query protocol,
+That is AWS JSON 1.0 (botocore 1.44): `X-Amz-Target` names the call, times are epoch seconds, NaN is
+a string, bodies over 10 KiB may be gzipped. A refused call has its code in `x-amzn-query-error` too: there boto3 looks for the codes of the older query protocol,
 by which CloudWatch's errors are still known.
 """
 
@@ -154,7 +153,11 @@ class CloudWatch:
         fault = "Receiver" if type(refused) is AwsError else "Sender"
         protocol["x-amzn-query-error"] = f"{refused.code};{fault}"
         document = {"__type": f"com.amazonaws.cloudwatch#{refused.code}", "message": message}
-        return 500 if fault == "Receiver" else refused.status, protocol, json.dumps(document).encode()
+        return (
+            500 if fault == "Receiver" else refused.status,
+            protocol,
+            json.dumps(document).encode(),
+        )
 
     def _call(self, headers: dict[bytes, bytes], body: bytes) -> Message:
         target = headers.get(b"x-amz-target", b"").decode("latin-1")

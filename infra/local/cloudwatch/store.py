@@ -28,7 +28,6 @@ CREATE TABLE IF NOT EXISTS alarm (name TEXT PRIMARY KEY, record TEXT);
 CREATE TABLE IF NOT EXISTS history (
     id INTEGER PRIMARY KEY, alarm TEXT, alarm_type TEXT, time REAL,
     item_type TEXT, summary TEXT, data TEXT);
-CREATE INDEX IF NOT EXISTS history_of_alarm ON history (alarm, id);
 """
 
 
@@ -178,9 +177,11 @@ class Store:
             (alarm, alarm_type, at or time.time(), item_type, summary, json.dumps(data)),
         )
 
-    def history(self) -> list[dict[str, Any]]:
-        """All lines, oldest first."""
-        cursor = self._db.execute("SELECT * FROM history ORDER BY id")
+    def history(self, alarm: str | None = None) -> list[dict[str, Any]]:
+        """The lines of one alarm, or all, oldest first."""
+        cursor = self._db.execute(
+            "SELECT * FROM history WHERE ? IS NULL OR alarm=? ORDER BY id", (alarm, alarm)
+        )
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
