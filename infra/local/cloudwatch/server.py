@@ -1,18 +1,15 @@
 """The HTTP side as an ASGI application, in the protocol that boto3 picks for CloudWatch.
 
 That is AWS JSON 1.0 (botocore 1.44): `X-Amz-Target` names the call, times are epoch seconds, NaN is
-a string, bodies over 10 KiB may be gzipped. A refused call has its code in `x-amzn-query-error` too: there boto3 looks for the codes of the older query protocol,
-by which CloudWatch's errors are still known.
+a string, bodies over 10 KiB may be gzipped. A refused call has its code in `x-amzn-query-error`
+too: boto3 looks there, as CloudWatch's errors go by the codes of its older query protocol.
 """
 
 import asyncio
 import contextlib
-import gzip
-import io
 import json
 import logging
 import time
-import zlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -23,18 +20,17 @@ from infra.local.cloudwatch.errors import (
     AwsError,
     InvalidActionError,
     MissingParameterError,
-    ValidationError,
 )
 from infra.local.cloudwatch.evaluation import evaluate_all, range_of
 from infra.local.cloudwatch.get_metrics import get_metric_data, get_metric_statistics, list_metrics
 from infra.local.cloudwatch.put_metric_data import put_metric_data
+from infra.local.cloudwatch.request import read_body, read_params
 from infra.local.cloudwatch.store import Store
 
 Message = dict[str, Any]
 _log = logging.getLogger(__name__)
 _SERVICE = "GraniteServiceVersion20100801."
 _CONTENT_TYPE = "application/x-amz-json-1.0"
-_LARGEST_BODY = 4 << 20  # bytes, unpacked; AWS takes 1 MiB, packed or not
 _RAW_DATA, _HISTORY = 3 * 3600, 30 * 24 * 3600  # seconds kept
 _PRUNE_EVERY = 60.0  # seconds
 _REQUIRED: dict[str, tuple[str, ...]] = {
@@ -93,7 +89,7 @@ class CloudWatch:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        body = await _body(receive)
+        body = await read_body(receive)
         status, headers, answer = self._answer(scope["path"], dict(scope["headers"]), body)
         headers |= {"x-amzn-requestid": str(uuid4()), "content-length": str(len(answer))}
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -166,7 +162,7 @@ class CloudWatch:
         name = target.removeprefix(_SERVICE)
         if name not in self._calls:
             raise InvalidActionError(f"The call {name} is not supported by the local CloudWatch.")
-        params = _params(headers, body)
+        params = read_params(headers, body)
         if unsupported := _UNSUPPORTED & params.keys():
             named = ", ".join(sorted(unsupported))
             raise InvalidActionError(f"{named} of {name} is not supported by the local CloudWatch.")
@@ -178,27 +174,3 @@ class CloudWatch:
             if required not in params:
                 raise MissingParameterError(f"The parameter {required} is required.")
         return self._calls[name](params)
-
-
-async def _body(receive: Callable[[], Awaitable[Message]]) -> bytes:
-    chunks, more = [], True
-    while more:
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(chunks)
-
-
-def _params(headers: dict[bytes, bytes], body: bytes) -> Message:
-    try:
-        if headers.get(b"content-encoding") == b"gzip":
-            with gzip.open(io.BytesIO(body)) as packed:
-                body = packed.read(_LARGEST_BODY + 1)
-        if len(body) > _LARGEST_BODY:
-            raise ValidationError("The request body is too large.")
-        params = json.loads(body or b"{}")
-    except (EOFError, OSError, RecursionError, ValueError, zlib.error) as error:
-        raise ValidationError(f"The request body cannot be read: {error}") from error
-    if not isinstance(params, dict):
-        raise ValidationError("The request body is not an object.")
-    return params

@@ -20,6 +20,9 @@ class RuntimeEvents(Protocol):
     def asked_next(self, connection: "RuntimeConnection") -> None:
         """The runtime waits for an event on this connection."""
 
+    def disconnected(self, connection: "RuntimeConnection") -> None:
+        """The runtime has closed this connection, or has ended."""
+
     def responded(self, request_id: str, body: bytes) -> None:
         """The handler returned; a body over the limit is an error."""
 
@@ -41,6 +44,10 @@ class RuntimeConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop."""
+        self._events.disconnected(self)
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop: each request that is whole is answered."""

@@ -115,6 +115,12 @@ class Worker:
             self._stop_timer()
         self._hand_over()
 
+    def disconnected(self, connection: RuntimeConnection) -> None:
+        """A runtime that waits no more has ended; seen here before its exit status is."""
+        if connection is self._waiting:
+            self._waiting = None
+            self.kill()
+
     def responded(self, request_id: str, body: bytes) -> None:
         """The handler returned."""
         if len(body) <= MAX_RESPONSE_BYTES:
