@@ -85,7 +85,7 @@ def seed(state: LaptopState, first: str | None) -> None:
     repository = Commits(state.repository, state.release_branch)
     sha, policy = _first_commit(repository, first)
     artifacts: dict[str, str] = {}
-    if production.live(policy, "prod") is None:
+    if not all(production.live(policy, name) for name in ("staging", "prod")):
         artifacts = _build(state, policy, sha)
     for environment, url in (("staging", state.addresses.staging), ("prod", state.addresses.prod)):
         create_environment(
@@ -123,14 +123,16 @@ def _build(state: LaptopState, policy: Policy, sha: str) -> dict[str, str]:
     import boto3
 
     from activities.build import Build
+    from infra.local.clients import already_there
     from release.promotion import Artifact
 
     s3 = boto3.client("s3")
     bucket = policy.artifact_bucket
-    s3.create_bucket(
-        Bucket=bucket,
-        CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]},
-    )
+    with already_there("BucketAlreadyOwnedByYou"):  # an `up` that was interrupted
+        s3.create_bucket(
+            Bucket=bucket,
+            CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]},
+        )
     builder = Build(state.repository, s3)
     digests = {}
     for name, function in policy.functions.items():

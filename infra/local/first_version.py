@@ -45,10 +45,13 @@ def create_functions(
     aliases = {}
     for kind in KINDS:
         function = spec.function(kind)
-        with already_there("ResourceConflictException"):
-            lambda_.create_function(**_function(spec, kind, bucket))
-            created.append(function)
-        aliases[kind] = _first_alias(lambda_, function, f"{spec.version} {spec.git_sha}")
+        alias = _alias(lambda_, function)
+        if alias is None:  # after a restart it is there, and the artifacts need not be built
+            with already_there("ResourceConflictException"):
+                lambda_.create_function(**_function(spec, kind, bucket))
+                created.append(function)
+            alias = _first_alias(lambda_, function, f"{spec.version} {spec.git_sha}")
+        aliases[kind] = alias
     return created, aliases
 
 
@@ -74,13 +77,15 @@ def _function(spec: EnvironmentSpec, kind: str, bucket: str) -> dict[str, Any]:
     }
 
 
-def _first_alias(lambda_: Any, function: str, description: str) -> dict[str, Any]:
-    """The alias, made on a first version if there is none."""
-    found: dict[str, Any] = {}
+def _alias(lambda_: Any, function: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = None
     with already_there("ResourceNotFoundException"):
         found = lambda_.get_alias(FunctionName=function, Name=ALIAS)
-    if found:
-        return found
+    return found
+
+
+def _first_alias(lambda_: Any, function: str, description: str) -> dict[str, Any]:
+    """The alias, made on a first version."""
     lambda_.get_waiter("function_active_v2").wait(
         FunctionName=function, WaiterConfig={"Delay": 0.2, "MaxAttempts": 150}
     )

@@ -98,7 +98,7 @@ class LaptopState(Frozen):
         return variables
 
 
-class AlreadyRunning(LaptopError):  # noqa: N818 - a state of things, not a mistake
+class AlreadyRunning(LaptopError):
     """A laptop cloud is already up in this state directory."""
 
     def __init__(self, state: LaptopState) -> None:

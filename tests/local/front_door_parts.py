@@ -15,9 +15,10 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -93,14 +94,21 @@ def answers(port: int, path: str) -> bool:
         return False
 
 
-def get(port: int, path: str = "/", **options: Any) -> http.client.HTTPResponse:
-    """The response to one request on a connection of its own, its body already read."""
+class Response(NamedTuple):
+    """An HTTP response that was read whole."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def get(port: int, path: str = "/", **options: Any) -> Response:
+    """The response to one request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(options.pop("method", "GET"), path, **options)
         response = connection.getresponse()
-        response.body = response.read()  # type: ignore[attr-defined]
-        return response
+        return Response(response.status, response.headers, response.read())
     finally:
         connection.close()
 
@@ -221,7 +229,13 @@ class FrontDoor:
     """A running front door and what is needed to deploy functions behind it."""
 
     def __init__(
-        self, control_plane_port: int, recorder: Recorder, folder: Path, port: int | None = None
+        self,
+        control_plane_port: int,
+        recorder: Recorder,
+        folder: Path,
+        *,
+        port: int | None = None,
+        idle_seconds: float = 300,
     ) -> None:
         free, *ports = free_ports(1 + len(STAGES))
         self.port = port or free
@@ -232,7 +246,12 @@ class FrontDoor:
         arguments += ["--control-plane", f"http://127.0.0.1:{control_plane_port}"]
         arguments += ["--runtime-python", str(ENVIRONMENTS / "lambda-runtime/bin/python")]
         arguments += ["--work-dir", str(folder / "work"), "--flush-seconds", "0.2"]
-        arguments += ["--worker-env", "GIVEN=by the data plane", "--idle-seconds", "300"]
+        arguments += [
+            "--worker-env",
+            "GIVEN=by the data plane",
+            "--idle-seconds",
+            str(idle_seconds),
+        ]
         self.log_file = folder / "front_door.log"
         folder.mkdir(parents=True, exist_ok=True)
         environment = {
@@ -242,8 +261,9 @@ class FrontDoor:
             **ACCESS,
         }
         with self.log_file.open("wb") as log:
+            self.command = [sys.executable, "-m", "infra.local.front_door", *arguments]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "infra.local.front_door", *arguments],
+                self.command,
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -301,8 +321,3 @@ class FrontDoor:
             self.aws.update_alias(**given, RoutingConfig=routing)
         except self.aws.exceptions.ResourceNotFoundException:
             self.aws.create_alias(**given, RoutingConfig=routing)
-
-    def workers(self) -> list[int]:
-        """The processes that the front door has started and that still live."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]

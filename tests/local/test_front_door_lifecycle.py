@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,11 @@ def test_end_leaves_no_worker(own_door: parts.FrontDoor, number: signal.Signals)
     parts.until(lambda: not alive(pid))
 
 
-def test_busy_worker_ends_with_its_front_door(own_door: parts.FrontDoor) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_busy_worker_ends_with_its_front_door(
+    own_door: parts.FrontDoor, number: signal.Signals
+) -> None:
     """A handler that runs on does not outlive a killed front door, nor hold up a clean end."""
     own_door.deploy("busy")
     pid = worker_of(own_door, "busy")
@@ -67,11 +72,11 @@ def test_busy_worker_ends_with_its_front_door(own_door: parts.FrontDoor) -> None
         time.sleep(0.2)  # nothing outside tells that the handler has the event
         began = time.monotonic()
 
-        own_door.process.send_signal(signal.SIGTERM)
+        own_door.process.send_signal(number)
         own_door.process.wait(10)
 
     assert time.monotonic() - began < 3
-    parts.until(lambda: not alive(pid))
+    parts.until(lambda: not alive(pid), seconds=3)
 
 
 def test_last_metrics_are_sent_at_the_end(
@@ -112,7 +117,7 @@ def test_requests_are_served_while_the_control_plane_is_away(
 
             parts.until(lambda: "control plane is away" in door.log_file.read_text())
             for _ in range(20):
-                assert parts.get(http_port).body == b"cached"  # type: ignore[attr-defined]
+                assert parts.get(http_port).body == b"cached"
             gone = parts.get(door.port, f"/2015-03-31/functions/{name}/aliases")
             assert gone.status == 500
             assert gone.headers["x-amzn-errortype"] == "ServiceException"
@@ -141,14 +146,26 @@ def test_schedule_of_the_control_plane_reaches_a_worker(
 
 def test_taken_port_ends_the_start(front_door: parts.FrontDoor) -> None:
     """A second front door on the same ports does not start."""
-    arguments = list(front_door.process.args)  # type: ignore[arg-type]
     result = subprocess.run(
-        arguments,
+        front_door.command,
         cwd=parts.ROOT,
-        env={**os.environ, **parts.ACCESS},
+        env={"PATH": os.environ["PATH"], **parts.ACCESS},
         capture_output=True,
         timeout=30,
     )
 
     assert result.returncode != 0
     assert b"ddress already in use" in result.stderr
+
+
+def test_idle_worker_is_ended(control_plane: int, recorder: parts.Recorder, tmp_path: Path) -> None:
+    """A worker that nobody needs goes, and the next event starts another."""
+    door = parts.FrontDoor(control_plane, recorder, tmp_path, idle_seconds=0.3)
+    try:
+        door.deploy("idle")
+        pid = worker_of(door, "idle")
+        parts.until(lambda: not alive(pid))
+
+        assert worker_of(door, "idle") != pid
+    finally:
+        parts.stop(door.process)

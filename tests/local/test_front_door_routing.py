@@ -149,10 +149,10 @@ def test_routing_that_lambda_refuses_is_refused(
     """Wrong weights and versions that do not exist change nothing, for a new alias as well."""
     front_door.deploy(function, LABEL="two")
     before = front_door.aws.get_alias(FunctionName=function, Name="live")
-    calls = (
+    calls: list[tuple[Any, str, dict[str, str]]] = [
         (front_door.aws.update_alias, "live", {}),
         (front_door.aws.create_alias, "other", {"FunctionVersion": "1"}),
-    )
+    ]
 
     for call, alias, defaults in calls:
         with pytest.raises(ClientError) as caught:

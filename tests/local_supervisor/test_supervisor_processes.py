@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import listens, processes_of, wait_until
+
 from infra.local import free_ports, laptop, state_lock
 from infra.local.laptop import AlreadyRunning, LaptopError, LaptopSettings, LaptopState, Ports
+from tests.local_supervisor.laptop_processes import listens, pid_of, processes_of, wait_until
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
@@ -36,16 +37,6 @@ def starter(state_dir: Path, port: int, kind: str, *, attached: bool) -> subproc
         f"Path({str(state_dir)!r}), attached={attached}, progress=print)\nsignal.pause()\n"
     )
     return subprocess.Popen([sys.executable, "-c", code])
-
-
-def pid_of(state_dir: Path, needle: bytes) -> int | None:
-    for pid in processes_of(state_dir):
-        try:
-            if needle in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        except OSError:
-            continue
-    return None
 
 
 def test_down_leaves_no_process_and_no_port(state_dir: Path) -> None:
@@ -78,7 +69,8 @@ def test_killed_supervisor_leaves_no_child(state_dir: Path) -> None:
     """kill -9 of the supervisor takes all parts with it, and the next start works."""
     state = up(state_dir, free_port())
     server, worker = pid_of(state_dir, b"HTTPServer"), pid_of(state_dir, b"worker ready")
-    assert server and worker
+    assert server
+    assert worker
 
     os.kill(state.pid, signal.SIGKILL)
 
@@ -181,7 +173,7 @@ def test_taken_port_is_named_before_anything_starts(state_dir: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        ports = Ports(**{name: 0 for name in Ports.model_fields} | {"temporal_ui": port})
+        ports = Ports(**dict.fromkeys(Ports.model_fields, 0) | {"temporal_ui": port})
 
         with pytest.raises(LaptopError) as failure:
             laptop.start(

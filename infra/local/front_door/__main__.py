@@ -45,6 +45,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--work-dir", type=os.path.abspath, required=True)
     parser.add_argument("--flush-seconds", type=float, default=5.0)
+    parser.add_argument(
+        "--high-resolution", action="store_true", help="metrics by the second, not the minute"
+    )
     parser.add_argument("--idle-seconds", type=float, default=300.0, help="a worker's, at most")
     parser.add_argument(
         "--worker-env", type=_pair, action="append", default=[], metavar="NAME=VALUE"
@@ -75,6 +78,7 @@ async def _main(arguments: argparse.Namespace) -> None:
         _client("cloudwatch", os.environ.get("AWS_ENDPOINT_URL_CLOUDWATCH", plane), region),
         _client("logs", plane, region),
         arguments.flush_seconds,
+        arguments.high_resolution,
     )
     folder = Path(arguments.work_dir) / "code"
     code = CodeStore(_client("s3", plane, region), arguments.code_bucket, folder)

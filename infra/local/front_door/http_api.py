@@ -18,7 +18,7 @@ from infra.local.front_door.telemetry import Telemetry
 # An event may have 6 MB; in base64 a body grows by a third.
 _MAX_BODY_BYTES = 4_500_000
 _JSON = [(b"content-type", b"application/json")]
-_MESSAGES = {413: "Request Entity Too Large", 429: "Service Unavailable"}
+_MESSAGES = {400: "Bad Request", 413: "Request Entity Too Large", 429: "Service Unavailable"}
 
 
 class HttpApi:

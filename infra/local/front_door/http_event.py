@@ -84,23 +84,23 @@ def _explicit(document: dict[str, Any]) -> Response:
     headers: RawHeaders = []
     for name, value in (document.get("headers") or {}).items():
         if name.lower() not in _NOT_THE_FUNCTIONS:
-            headers.append((name.lower().encode("latin-1"), _text(value).encode("latin-1")))
+            headers.append((_line(name.lower()), _line(value)))
     if not any(name == b"content-type" for name, _ in headers):
         headers.append((b"content-type", b"text/plain;charset=UTF-8"))
     for cookie in document.get("cookies") or []:
-        headers.append((b"set-cookie", cookie.encode("latin-1")))
+        headers.append((b"set-cookie", _line(cookie)))
     body = document.get("body") or ""
     if document.get("isBase64Encoded"):
         return Response(status, headers, base64.b64decode(body, validate=True))
     return Response(status, headers, body.encode())
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str | int | float):
-        text = value if isinstance(value, str) else json.dumps(value)
-        if "\r" not in text and "\n" not in text:
-            return text
-    raise ValueError("not a header value")
+def _line(value: Any) -> bytes:
+    """A header's name or value; a line end in it would begin a header of its own."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, dict | list) or "\r" in text or "\n" in text:
+        raise ValueError("not a header")
+    return text.encode("latin-1")
 
 
 def _headers(scope: Scope) -> tuple[dict[str, str], list[str]]:

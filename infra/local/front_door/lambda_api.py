@@ -28,6 +28,7 @@ _TAIL_BYTES = 4096
 _FUNCTION = re.compile(r"/20\d\d-\d\d-\d\d/functions/([^/]+)(?:/(.*))?")
 _ALIASES = re.compile(r"aliases(?:/([^/]+))?")
 _JSON = (b"content-type", b"application/json")
+_SET_HERE = (b"content-length", b"date")  # by our own server
 
 
 class LambdaApi:
@@ -111,7 +112,7 @@ class LambdaApi:
         if function and method not in ("GET", "HEAD"):
             # Before the answer: whoever has it finds the new routing in force.
             await self._routing.after_write(function, deleted=method == "DELETE")
-        kept = [header for header in headers if header[0] != b"content-length"]
+        kept = [header for header in headers if header[0] not in _SET_HERE]
         await answer(send, status, kept, content)
 
 

@@ -89,14 +89,16 @@ class Routing:
         away = False
         while True:
             await asyncio.sleep(seconds)
-            try:
-                for function in list(self._functions):
+            problem: Exception | None = None
+            for function in list(self._functions):
+                try:
                     await self._refresh(function)
-                away = False
-            except (httpx.HTTPError, LambdaError, ValueError) as error:
-                if not away:
-                    _log.warning("control plane is away, serving from the cache: %r", error)
-                away = True
+                except Exception as error:  # whatever it is, the watch goes on
+                    deleted = isinstance(error, LambdaError) and error.status == 404
+                    problem = problem if deleted else error
+            if problem is not None and not away:
+                _log.warning("control plane is away, serving from the cache: %r", problem)
+            away = problem is not None
 
     async def _ask(self, function: str) -> _Function:
         for _ in range(_READS_AMID_WRITES):

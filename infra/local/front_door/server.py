@@ -48,6 +48,7 @@ def _config(application: Any) -> uvicorn.Config:
         application,
         loop="uvloop",
         http="httptools",
+        ws="none",
         lifespan="off",
         access_log=False,
         log_level="warning",

@@ -21,11 +21,13 @@ Item = TypeVar("Item")
 class Telemetry:
     """What is appended here is sent by the next flush, in a thread of its own."""
 
-    def __init__(self, cloudwatch: Any, logs: Any, flush_seconds: float) -> None:
+    def __init__(
+        self, cloudwatch: Any, logs: Any, flush_seconds: float, high_resolution: bool = False
+    ) -> None:
         self.invocations: deque[InvocationRecord] = deque(maxlen=_MAX_QUEUED)
         self.requests: deque[RequestRecord] = deque(maxlen=_MAX_QUEUED)
         self._lines: deque[LogLine] = deque(maxlen=_MAX_QUEUED)
-        self._metrics = MetricSender(cloudwatch)
+        self._metrics = MetricSender(cloudwatch, high_resolution)
         self._logs = LogSender(logs)
         self._flush_seconds = flush_seconds
         self._stopping = threading.Event()

@@ -1,11 +1,7 @@
 """One warm worker: AWS's runtime client in a process of its own, running one function version."""
 
 import asyncio
-import contextlib
-import os
 import secrets
-import signal
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,11 +13,13 @@ from infra.local.front_door.invocation import (
     WorkerGoneError,
     error_payload,
     exit_message,
+    report_line,
 )
 from infra.local.front_door.log_pipe import LogPipe
 from infra.local.front_door.model import FunctionVersion
 from infra.local.front_door.runtime_api import MAX_RESPONSE_BYTES, RuntimeConnection
-from infra.local.front_door.worker_environment import die_with, worker_environment
+from infra.local.front_door.worker_environment import worker_environment
+from infra.local.front_door.worker_process import kill_group, start_process
 
 # Lambda gives the init phase 10 s; a function with a longer timeout inits again within that.
 _INIT_SECONDS = 10.0
@@ -41,7 +39,7 @@ class Worker:
         self._log_sink = log
         self._started = time.perf_counter()
         self._init_ms: float | None = None  # None until the init phase is over
-        self._init_reported = False
+        self._unreported_ms: float | None = None  # the same, until a REPORT line has said it
         self._init_error: bytes | None = None
         self._waiting: RuntimeConnection | None = None
         self._pending: Invocation | None = None  # submitted, not yet taken by the runtime
@@ -69,17 +67,12 @@ class Worker:
         )
         self._pipe = LogPipe(self._log)
         self._log(f"INIT_START Runtime Version: {self.version.runtime}")
-        parent = os.getpid()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *(python, "-m", "awslambdaric", self.version.handler),
-                cwd=code,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=self._pipe.write_end,
-                stderr=self._pipe.write_end,
-                start_new_session=True,
-                preexec_fn=(lambda: die_with(parent)) if sys.platform == "linux" else None,
+            self._process = await start_process(
+                (python, "-m", "awslambdaric", self.version.handler),
+                code,
+                environment,
+                self._pipe.write_end,
             )
         except BaseException:
             self._pipe.close()
@@ -99,9 +92,7 @@ class Worker:
     def kill(self) -> None:
         """The process and its children are killed; what it ran fails. Harmless when repeated."""
         self.gone = True  # at once, so that nobody is given a worker that is being killed
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        kill_group(self._process)
 
     async def ended(self) -> None:
         """Returns when the process is gone and its resources are released."""
@@ -112,6 +103,7 @@ class Worker:
         self._waiting = connection
         if self._init_ms is None:
             self._init_ms = (time.perf_counter() - self._started) * 1000
+            self._unreported_ms = self._init_ms
             self._stop_timer()
         self._hand_over()
 
@@ -173,23 +165,13 @@ class Worker:
         self._stop_timer()
         self._pipe.read(to_end=True)
         self._log(f"END RequestId: {request_id}")
-        self._log(self._report(request_id, duration_ms))
+        self._log(report_line(request_id, duration_ms, self.version.memory_mb, self._unreported_ms))
+        self._unreported_ms = None
         self._current = None
         self.idle_since = time.monotonic()
         if not invocation.outcome.done():
             lines = invocation.log_lines
             invocation.outcome.set_result(Outcome(payload, failed, duration_ms, lines))
-
-    def _report(self, request_id: str, duration_ms: float) -> str:
-        """Lambda's REPORT line; memory is not measured here, so none is said to be used."""
-        report = (
-            f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
-            f"Billed Duration: {int(duration_ms) + 1} ms\tMemory Size: {self.version.memory_mb} MB"
-        )
-        if self._init_ms is None or self._init_reported:
-            return report
-        self._init_reported = True
-        return f"{report}\tInit Duration: {self._init_ms:.2f} ms"
 
     def _timed_out(self, seconds: float) -> None:
         self.kill()

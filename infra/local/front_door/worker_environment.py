@@ -1,16 +1,8 @@
 """The environment of a worker: what Lambda gives a function, and nothing of this machine's."""
 
-import ctypes
-import os
-import signal
-import sys
 from pathlib import Path
 
 from infra.local.front_door.model import FunctionVersion
-
-_PR_SET_PDEATHSIG = 1
-# Loaded here, not in the child: between fork and exec no library may be looked for.
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def worker_environment(
@@ -54,14 +46,3 @@ def worker_environment(
         "AWS_EC2_METADATA_DISABLED": "true",
         **given,
     }
-
-
-def die_with(parent: int) -> None:
-    """Runs in the child before exec: on Linux the kernel kills it when `parent` ends.
-
-    Elsewhere the runtime client itself ends, because its Runtime API is gone.
-    """
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the front door ended before prctl: no signal will come
-            os._exit(1)

@@ -1,0 +1,186 @@
+"""The laptop cloud with its real parts: one is started, filled, hurt, stopped and started again."""
+
+import importlib.metadata
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from activities.build import zip_folder
+from infra.local import laptop
+from infra.local.clients import Clients
+from infra.local.environment import (
+    EnvironmentReport,
+    EnvironmentSpec,
+    create_api_keys,
+    create_artifact_bucket,
+    create_environment,
+)
+from infra.local.laptop import LaptopSettings, LaptopState, Ports
+from infra.local.settings import PROJECT_ROOT
+from tests.local_supervisor.laptop_processes import listens, pid_of, processes_of, wait_until
+
+GIT_SHA = "0123456789abcdef0123456789abcdef01234567"
+WORKER = "print('worker ready', flush=True); import signal; signal.pause()"
+
+
+def up(state_dir: Path) -> LaptopState:
+    settings = LaptopSettings(
+        state_dir=state_dir,
+        ports=Ports(**dict.fromkeys(Ports.model_fields, 0)),
+        repository=PROJECT_ROOT,
+        worker_command=[sys.executable, "-c", WORKER],
+    )
+    return laptop.start(settings, attached=True, progress=print)
+
+
+@pytest.fixture
+async def cloud(state_dir: Path) -> AsyncIterator[LaptopState]:
+    yield up(state_dir)
+
+
+async def connect(state: LaptopState) -> Client:
+    return await Client.connect(state.environment()["TEMPORAL_ADDRESS"])
+
+
+def fetcher_zip(folder: Path) -> bytes:
+    """The fetcher with its dependencies, taken from this environment instead of the network."""
+    source = PROJECT_ROOT / "api_lambda" / "fetcher"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for line in (source / "requirements.txt").read_text().splitlines():
+        if "==" in line:
+            distribution = importlib.metadata.distribution(line.partition("==")[0].strip())
+            for file in distribution.files or []:
+                if ".." not in file.parts and file.suffix != ".pyc":
+                    target = folder / file
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(str(distribution.locate_file(file)), target)
+    return zip_folder(folder)
+
+
+def environment(state: LaptopState, folder: Path) -> EnvironmentReport:
+    """Production of the real service, made on this laptop cloud."""
+    variables = state.environment()
+    s3, bucket = Clients(variables).client("s3"), create_artifact_bucket("crypto-watch", variables)
+    zips = {
+        "api": zip_folder(PROJECT_ROOT / "api_lambda" / "prices"),
+        "fetcher": fetcher_zip(folder),
+    }
+    digests = {kind: sha256(data).hexdigest() for kind, data in zips.items()}
+    for kind, data in zips.items():
+        s3.put_object(Bucket=bucket, Key=f"lambda/{digests[kind]}.zip", Body=data)
+    spec = EnvironmentSpec(
+        service="crypto-watch",
+        environment="prod",
+        url=state.addresses.prod,
+        artifacts=digests,
+        version="0.1.0",
+        git_sha=GIT_SHA,
+        rate_limit=100,
+        alarm_period_seconds=60,
+        symbols=["BTC", "ETH"],
+    )
+    first = create_environment(spec, variables)
+    again = create_environment(spec, variables)
+    assert first.created == ["crypto-watch-api-prod", "crypto-watch-fetcher-prod"]
+    assert again.created == []
+    assert again.versions == first.versions
+    return first
+
+
+async def test_started_workflow_outlives_a_restart(cloud: LaptopState) -> None:
+    """A promotion that runs at `down` is still running after the next `up`."""
+    client = await connect(cloud)
+    await client.start_workflow("Promotion", id="promotion/x", task_queue="nobody")
+
+    assert laptop.stop(cloud.state_dir, print)
+    assert processes_of(cloud.state_dir) == []
+    client = await connect(up(cloud.state_dir))
+
+    assert [run.id async for run in client.list_workflows("ExecutionStatus='Running'")] == [
+        "promotion/x"
+    ]
+
+
+async def test_killed_temporal_heals(cloud: LaptopState) -> None:
+    """kill -9 of the Temporal server loses no workflow; the server is back at its address."""
+    client = await connect(cloud)
+    await client.start_workflow("Promotion", id="promotion/x", task_queue="nobody")
+    before = pid_of(cloud.state_dir, b"start-dev")
+    assert before
+
+    os.kill(before, signal.SIGKILL)
+
+    wait_until(lambda: pid_of(cloud.state_dir, b"start-dev") not in (None, before), "a new server")
+    port = int(cloud.addresses.temporal.rpartition(":")[2])
+    wait_until(lambda: listens(port), "its port answers")
+    description = await (await connect(cloud)).get_workflow_handle("promotion/x").describe()
+    assert description.id == "promotion/x"
+
+
+async def test_default_namespace_keeps_closed_promotions_for_a_month(cloud: LaptopState) -> None:
+    """A closed promotion's history is there for 30 days; the search attributes are registered."""
+    from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+    client = await connect(cloud)
+    namespace = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace="default")
+    )
+    attributes = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace="default")
+    )
+
+    assert namespace.config.workflow_execution_retention_ttl.seconds == 30 * 24 * 3600
+    assert {"ReleaseService", "ReleaseSha", "ReleaseVersion", "ReleaseStage", "ReleaseOutcome"} <= (
+        set(attributes.custom_attributes)
+    )
+
+
+async def test_environment_serves_prices_before_and_after_a_restart(
+    cloud: LaptopState, tmp_path: Path
+) -> None:
+    """A new environment answers over HTTP with prices, and so it does after down and up."""
+    report = environment(cloud, tmp_path / "fetcher")
+    keys = create_api_keys("crypto-watch", "prod", ["one", "two"], cloud.environment())
+    assert len(set(keys)) == 2
+    assert report.alarms == [
+        f"crypto-watch-backend-prod-{name}"
+        for name in ("lambda-errors", "api-5xx", "lambda-throttles")
+    ]
+    check_service(cloud, keys[0])
+
+    assert laptop.stop(cloud.state_dir, print)
+    again = up(cloud.state_dir)
+
+    check_service(again, keys[1])
+    alarms = Clients(again.environment()).client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert {alarm["AlarmName"] for alarm in alarms} == set(report.alarms)
+    assert laptop.stop(cloud.state_dir, print)
+    assert processes_of(cloud.state_dir) == []
+    assert not any(listens(int(url.rpartition(":")[2])) for url in addresses(again))
+
+
+def addresses(state: LaptopState) -> list[str]:
+    return list(state.addresses.model_dump().values())
+
+
+def check_service(state: LaptopState, key: str) -> None:
+    health = httpx.get(f"{state.addresses.prod}/health", timeout=20)
+    assert health.status_code == 200, health.text
+    assert health.json()["version"] == "0.1.0"
+    assert health.json()["gitSha"] == GIT_SHA
+    prices = httpx.get(f"{state.addresses.prod}/prices", headers={"X-API-Key": key}, timeout=20)
+    assert prices.status_code == 200, prices.text
+    assert {price["symbol"] for price in prices.json()["data"]} == {"BTC", "ETH"}
+    secret = Clients(state.environment()).client("secretsmanager")
+    test_key = secret.get_secret_value(SecretId="crypto-watch/prod/test-api-key")["SecretString"]
+    own = httpx.get(f"{state.addresses.prod}/prices", headers={"X-API-Key": test_key}, timeout=20)
+    assert own.status_code == 200, own.text
