@@ -15,8 +15,8 @@ lint: .venv/.installed
 	$(V)/ruff format --check .
 	$(V)/ruff check .
 	$(V)/mypy starter.py worker.py settings.py cli workflows activities release infra
-	cd api_lambda/prices && ../../$(V)/mypy --strict --cache-dir ../../.mypy_cache/prices .
-	cd api_lambda/fetcher && ../../$(V)/mypy --strict --cache-dir ../../.mypy_cache/fetcher .
+	cd api_lambda/prices && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
+	cd api_lambda/fetcher && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
 
 # ministack pins an older botocore than ours, and a Lambda must see only what AWS gives it:
 # hence three environments in one folder

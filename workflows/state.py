@@ -35,7 +35,7 @@ STAGE = SearchAttributeKey.for_keyword("ReleaseStage")
 OUTCOME = SearchAttributeKey.for_keyword("ReleaseOutcome")
 
 
-class Ended(Exception):  # noqa: N818  it is an end, not an error
+class Ended(Exception):
     """The promotion is over, by a judgement or by a person's word."""
 
     def __init__(self, outcome: Outcome, reason: str) -> None:

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,8 +41,8 @@ def up(state_dir: Path) -> LaptopState:
 
 
 @pytest.fixture
-async def cloud(state_dir: Path) -> AsyncIterator[LaptopState]:
-    yield up(state_dir)
+def cloud(state_dir: Path) -> LaptopState:
+    return up(state_dir)
 
 
 async def connect(state: LaptopState) -> Client:
@@ -144,6 +143,23 @@ async def test_default_namespace_keeps_closed_promotions_for_a_month(cloud: Lapt
     )
 
 
+def test_parts_see_nothing_of_the_persons_own_cloud(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No part inherits a proxy, an AWS profile or a Temporal key; the worker keeps the rest."""
+    foreign = ("https_proxy", "AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "TEMPORAL_API_KEY")
+    for name in (*foreign, "CHAT_TOKEN"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    state = up(state_dir)
+
+    for pid in set(processes_of(state_dir)) - {state.pid}:
+        inherited = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        assert not {name for name in foreign if f"{name}=http://127.0.0.1:1".encode() in inherited}
+    worker = pid_of(state_dir, b"worker ready")
+    assert b"CHAT_TOKEN=http://127.0.0.1:1" in Path(f"/proc/{worker}/environ").read_bytes()
+
+
 async def test_environment_serves_prices_before_and_after_a_restart(
     cloud: LaptopState, tmp_path: Path
 ) -> None:
@@ -177,10 +193,14 @@ def check_service(state: LaptopState, key: str) -> None:
     assert health.status_code == 200, health.text
     assert health.json()["version"] == "0.1.0"
     assert health.json()["gitSha"] == GIT_SHA
-    prices = httpx.get(f"{state.addresses.prod}/prices", headers={"X-API-Key": key}, timeout=20)
-    assert prices.status_code == 200, prices.text
-    assert {price["symbol"] for price in prices.json()["data"]} == {"BTC", "ETH"}
+    assert symbols_served(state, key) == {"BTC", "ETH"}
     secret = Clients(state.environment()).client("secretsmanager")
     test_key = secret.get_secret_value(SecretId="crypto-watch/prod/test-api-key")["SecretString"]
-    own = httpx.get(f"{state.addresses.prod}/prices", headers={"X-API-Key": test_key}, timeout=20)
-    assert own.status_code == 200, own.text
+    assert symbols_served(state, test_key) == {"BTC", "ETH"}
+
+
+def symbols_served(state: LaptopState, key: str) -> set[str]:
+    url = f"{state.addresses.prod}/prices?symbols=BTC,ETH"
+    answer = httpx.get(url, headers={"X-API-Key": key}, timeout=20)
+    assert answer.status_code == 200, answer.text
+    return {price["symbol"] for price in answer.json()["data"]}
