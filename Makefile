@@ -3,7 +3,7 @@ PYTHON ?= python3
 V := .venv/bin
 ENVS := .venv/envs
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint histories lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -17,6 +17,10 @@ lint: .venv/.installed
 	$(V)/mypy starter.py worker.py settings.py cli workflows activities release infra
 	cd api_lambda/prices && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
+
+# what tests/flow/test_replay.py replays; again only after the flow was changed on purpose
+histories: .venv/.installed
+	$(V)/pytest -q tests/flow/record_histories.py
 
 # ministack pins an older botocore than ours, and a Lambda must see only what AWS gives it:
 # hence three environments in one folder

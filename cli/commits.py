@@ -26,13 +26,16 @@ class Commits:
             raise CliError(f"no commit {revision!r} in {self.repository}; fetch it first?")
         return found
 
-    def check_promotable(self, sha: str, live: str | None) -> None:
-        """The commit is on the branch and not behind what production runs."""
+    def check_on_branch(self, sha: str) -> None:
+        """The commit is on the branch whose commits may be promoted."""
         if self._git("rev-parse", "--verify", "--quiet", self.branch) is None:
             raise CliError(f"no branch {self.branch!r} in {self.repository}; set RELEASE_BRANCH")
         if not self._is_ancestor(sha, self.branch):
             raise CliError(f"{sha[:12]} is not on {self.branch}; merge it first")
-        if live is None or self._git("cat-file", "-e", f"{live}^{{commit}}") is None:
+
+    def check_not_behind(self, sha: str, live: str) -> None:
+        """The commit is not what production runs, nor behind it; a `live` unknown here passes."""
+        if self._git("cat-file", "-e", f"{live}^{{commit}}") is None:
             return
         if sha == live:
             raise CliError(f"production runs {sha[:12]} already")

@@ -38,11 +38,12 @@ def prepare(revision: str, requested_by: str, clock_factor: float) -> PromotionR
     """A checked request: everything that can be wrong is said before Temporal hears of it."""
     repository = commits()
     sha = repository.resolve(revision)
+    repository.check_on_branch(sha)
     policy = repository.policy(sha)
     now = production.live(policy, "prod")
     if now is None:
         raise CliError("production has no first release; create the environment first")
-    repository.check_promotable(sha, now.sha)
+    repository.check_not_behind(sha, now.sha)
     return PromotionRequest(
         sha=sha,
         version=repository.version(sha),

@@ -219,6 +219,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_log_level="error",
         data_converter=pydantic_data_converter,
+        identity="release-system",  # and not pid@host: recorded histories say nothing of a machine
         search_attributes=[SearchAttributeKey.for_keyword(name) for name in NAMES],
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),

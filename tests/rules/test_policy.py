@@ -1,0 +1,143 @@
+"""The policy file: what it says, and the one line that a mistake in it gives."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from release.policy import PolicyError, alarm_period_seconds, parse_policy
+
+TEXT = (Path(__file__).resolve().parents[2] / "release.toml").read_text()
+
+
+def changed(old: str, new: str) -> str:
+    """The project's own policy with one place changed."""
+    assert TEXT.count(old) == 1, f"{old!r} has to be in release.toml exactly once"
+    return TEXT.replace(old, new)
+
+
+def mistake(text: str) -> str:
+    """The one line that a wrong policy gives."""
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(text)
+    line = str(refused.value)
+    assert "\n" not in line
+    return line
+
+
+def test_the_projects_policy_climbs_ten_percent_a_minute():
+    """The flow's "Gradual (10% per minute)", all the way up."""
+    steps = parse_policy(TEXT).shift.steps
+
+    assert [step.canary_weight for step in steps] == [
+        *(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    ]
+    assert {step.min_duration for step in steps} == {timedelta(minutes=1)}
+
+
+def test_the_projects_policy_asks_people_for_a_day():
+    """Checklist and approval stand 24 hours, as the flow says."""
+    policy = parse_policy(TEXT)
+
+    assert policy.checklist.timeout == timedelta(hours=24)
+    assert policy.approval.timeout == timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('low_traffic = "proceed"', 'low_trafic = "proceed"', "shift.low_trafic: "),
+        ("max_error_rate = 0.05", "max_error_rate = 5", "shift.max_error_rate: "),
+        ("canary_weight = 1.0", "canary_weight = 1.5", "shift.steps.9.canary_weight: "),
+        ("canary_weight = 0.5", "canary_weight = 0", "shift.steps.4.canary_weight: "),
+        ("canary_weight = 0.5", "canary_weight = 0.2", "shift: the weights of [[shift.steps]]"),
+        ("canary_weight = 0.5", "canary_weight = 0.4", "shift: the weights of [[shift.steps]]"),
+        ("canary_weight = 1.0", "canary_weight = 0.95", "shift: the weights of [[shift.steps]]"),
+        ("[functions.api]", "[functions.web]", "[functions.api] is missing"),
+        ('"technical_lead", "operations_lead"', '"boss"', "unknown role 'boss'"),
+        ('bake = "5m"', 'bake = "5 minutes"', "shift.bake: "),
+        ('bake = "5m"', 'bake = ""', "shift.bake: "),
+        ('low_traffic = "proceed"', 'low_traffic = "hope"', "shift.low_traffic: "),
+        ('service = "crypto-watch"', 'service = "Crypto Watch"', "service: "),
+        ('artifact_bucket = "crypto-watch-artifacts"', "", "artifact_bucket: "),
+        ("[checklist]", "[checklist", "not valid TOML: "),
+    ],
+)
+def test_mistake_in_the_policy_is_one_line_that_names_the_place(old, new, place):
+    """A person reads where to look, never a traceback."""
+    line = mistake(changed(old, new))
+
+    assert line.startswith("release.toml")
+    assert place in line
+
+
+def test_empty_policy_names_what_is_missing():
+    """An empty file is a policy without its first required value."""
+    assert mistake("") == "release.toml: service: Field required"
+
+
+def test_ladder_without_steps_is_refused():
+    """Traffic cannot move on no steps."""
+    start, end = TEXT.index("steps = ["), TEXT.rindex("]")
+
+    assert mistake(f"{TEXT[:start]}steps = []{TEXT[end + 1 :]}").startswith(
+        "release.toml: shift.steps: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("5m", timedelta(minutes=5)),
+        ("24h", timedelta(hours=24)),
+        ("1d", timedelta(days=1)),
+        ("0s", timedelta()),
+    ],
+)
+def test_duration_is_read_with_its_unit(written, meant):
+    """ "90s", "5m", "24h" and "1d" mean what they say."""
+    assert parse_policy(changed('bake = "5m"', f'bake = "{written}"')).shift.bake == meant
+
+
+def test_compressed_clock_divides_the_ladders_times():
+    """Twelve times faster: a minute's rung takes five seconds."""
+    shift = parse_policy(TEXT).compressed(12).shift
+
+    assert {step.min_duration for step in shift.steps} == {timedelta(seconds=5)}
+    assert shift.max_wait == timedelta(seconds=50)
+    assert shift.bake == timedelta(seconds=25)
+
+
+def test_compressed_clock_leaves_time_to_measure_again():
+    """Blindness is an outage of the real world: it is never judged in under 30 seconds."""
+    assert parse_policy(TEXT).compressed(12).shift.max_blind == timedelta(seconds=30)
+    assert parse_policy(TEXT).compressed(2).shift.max_blind == timedelta(seconds=150)
+
+
+def test_compressed_clock_leaves_all_else_alone():
+    """People keep their 24 hours, and weights and limits stay as they are."""
+    policy = parse_policy(TEXT)
+    fast = policy.compressed(12)
+    times = {"steps", "max_wait", "max_blind", "bake"}
+
+    assert fast.model_dump(exclude={"shift"}) == policy.model_dump(exclude={"shift"})
+    assert fast.shift.model_dump(exclude=times) == policy.shift.model_dump(exclude=times)
+    assert [s.canary_weight for s in fast.shift.steps] == [
+        s.canary_weight for s in policy.shift.steps
+    ]
+
+
+def test_clock_at_factor_one_is_the_policy_itself():
+    """Real time is no compression."""
+    policy = parse_policy(TEXT)
+
+    assert policy.compressed(1) == policy
+
+
+@pytest.mark.parametrize(
+    ("factor", "seconds"), [(1, 60), (1.5, 60), (2, 30), (3, 20), (6, 10), (12, 10), (600, 10)]
+)
+def test_alarm_period_is_one_that_cloudwatch_allows(factor, seconds):
+    """Alarms under a compressed clock use 10, 20 or 30 seconds, else a minute."""
+    assert alarm_period_seconds(factor) == seconds
