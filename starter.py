@@ -78,8 +78,8 @@ def main(argv: list[str]) -> int:
     """The exit code; every expected failure is one line on stderr."""
     arguments = parser().parse_args(argv)
     arguments.name = arguments.name or getpass.getuser()
-    if getattr(arguments, "clock", None) is not None and arguments.clock < 1:
-        print("error: --clock must be 1 or more", file=sys.stderr)
+    if getattr(arguments, "clock", None) is not None and not 1 <= arguments.clock <= 600:
+        print("error: --clock must lie between 1 and 600", file=sys.stderr)
         return 2
     # late: `--help` and a typing slip answer at once, without loading Temporal's SDK and boto3
     from cli import commands

@@ -85,7 +85,9 @@ class Commits:
     def _git(self, *arguments: str) -> str | None:
         """git's answer, or None when it said no."""
         command = ["git", "-C", str(self.repository), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=60, check=False
+        )
         if "not a git repository" in done.stderr:
             raise CliError(f"{self.repository} is not a git repository; set RELEASE_REPOSITORY")
         return done.stdout.strip() if done.returncode == 0 else None

@@ -36,7 +36,9 @@ def ports(choices: list[str]) -> Ports:
         name, _, number = choice.partition("=")
         if name == "all" and number == "0":
             chosen |= dict.fromkeys(Ports.model_fields, 0)
-        elif name not in names or not number.isdigit() or int(number) > 65535:
+        elif (
+            name not in names or not (number.isascii() and number.isdigit()) or int(number) > 65535
+        ):
             raise CliError(f"--port {choice}: write NAME=NUMBER, NAME one of {', '.join(names)}")
         else:
             chosen[names[name]] = int(number)

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from release.message import Message
 
+_LONGEST_SECONDS = 30 * 86400
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -22,11 +23,14 @@ class PolicyError(ValueError):
 def parse_duration(value: object) -> object:
     """ "90s", "5m", "24h" or "1d" as a timedelta; anything else is left to pydantic."""
     if isinstance(value, str) and value[:-1].isdigit() and value[-1] in _UNIT_SECONDS:
-        return timedelta(seconds=int(value[:-1]) * _UNIT_SECONDS[value[-1]])
+        seconds = int(value[:-1]) * _UNIT_SECONDS[value[-1]]
+        if seconds > _LONGEST_SECONDS:
+            raise ValueError(f"{value} is longer than {_LONGEST_SECONDS // 86400} days")
+        return timedelta(seconds=seconds)
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
 
 
 class Function(Message):
@@ -168,6 +172,6 @@ def parse_policy(text: str) -> Policy:
         raise PolicyError(f"release.toml is not valid TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part).splitlines()[0] for part in first["loc"] if str(part))
         message = first["msg"].removeprefix("Value error, ")
         raise PolicyError(f"release.toml: {where + ': ' if where else ''}{message}") from error

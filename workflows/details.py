@@ -6,10 +6,7 @@ from release.promotion import (
     PromotionStatus,
     Stage,
     StepRecord,
-    Verdict,
 )
-
-_MARKS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "❔"}
 
 
 def summary(request: PromotionRequest) -> str:
@@ -84,10 +81,9 @@ def _rung(step: StepRecord) -> str:
     if judgement is None:
         return f"| {step.weight:.0%} | | | watching |"
     new, old = judgement.canary, judgement.baseline
-    mark = _MARKS[judgement.verdict]
     return (
         f"| {step.weight:.0%} | {new.failures}/{new.requests} | {old.failures}/{old.requests} "
-        f"| {mark} {judgement.reason} |"
+        f"| {judgement.verdict.value}: {judgement.reason} |"
     )
 
 
@@ -95,7 +91,7 @@ def _checks(status: PromotionStatus) -> str:
     if not status.checks:
         return ""
     rows = ["| check | | evidence |", "|---|---|---|"]
-    rows += [f"| {c.text} | {_MARKS[c.verdict]} | {c.evidence} |" for c in status.checks]
+    rows += [f"| {c.text} | {c.verdict.value} | {c.evidence} |" for c in status.checks]
     return "\n".join(rows)
 
 
