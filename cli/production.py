@@ -70,9 +70,14 @@ def released_versions(function: str, client: Any) -> dict[str, str]:
 
 
 def rollback_target(now: Live, versions: dict[str, str], wanted: str | None) -> str:
-    """The version to go back to: the one before, or the newest that `wanted` names."""
+    """The version to go back to: the one before, or the newest that `wanted` names.
+
+    An alias left split (a promotion was terminated) goes back to its old version, whole.
+    """
     older = [number for number in versions if int(number) < int(now.version)]
     if wanted is None:
+        if now.canary is not None:
+            return now.version
         if not older:
             raise CliError(f"{now.function} has no version before {now.version}")
         return older[-1]
@@ -80,7 +85,7 @@ def rollback_target(now: Live, versions: dict[str, str], wanted: str | None) -> 
         release, _, sha = description.partition(" ")
         names = (release, release.partition("+")[0], f"v{release.partition('+')[0]}", number)
         if wanted in names or (len(wanted) >= 7 and sha.startswith(wanted)):
-            if number == now.version:
+            if number == now.version and now.canary is None:
                 raise CliError(f"production serves {wanted} already")
             return number
     raise CliError(f"no release {wanted!r}; there is: {', '.join(versions.values())}")

@@ -165,6 +165,7 @@ async def roll_back(wanted: str | None, name: str, reason: str) -> RollbackResul
     policy = repository.policy(repository.resolve("HEAD"))
     request = _rollback_request(policy, wanted, name, reason)
     async with temporal(name) as client:
+        await _refuse_while_shifting(client, policy)
         result = await client.execute_workflow(
             RollbackWorkflow.run,
             request,
@@ -178,6 +179,16 @@ async def roll_back(wanted: str | None, name: str, reason: str) -> RollbackResul
     return result
 
 
+async def _refuse_while_shifting(client: Client, policy: Policy) -> None:
+    """A promotion that moves production's alias is stopped by `abort`, never from beside it."""
+    query = (
+        f"WorkflowId STARTS_WITH 'promotion/{policy.service}/' AND ExecutionStatus = 'Running' "
+        f"AND ReleaseStage IN ('{Stage.PRODUCTION}', '{Stage.SHIFT}', '{Stage.BAKE}')"
+    )
+    async for run in client.list_workflows(query):
+        raise CliError(f"{run.id} is shifting production now; stop it with `starter.py abort`")
+
+
 def _rollback_request(
     policy: Policy, wanted: str | None, name: str, reason: str
 ) -> RollbackRequest:
@@ -185,8 +196,6 @@ def _rollback_request(
     now = production.live(policy, "prod", client)
     if now is None:
         raise CliError("production has no release yet")
-    if now.canary is not None:
-        raise CliError("a promotion is shifting production now; stop it with `starter.py abort`")
     versions = production.released_versions(now.function, client)
     release = versions[production.rollback_target(now, versions, wanted)]
     targets = []

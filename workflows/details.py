@@ -8,6 +8,8 @@ from release.promotion import (
     StepRecord,
 )
 
+_GAP = "&emsp;"  # the UI sets its tables without any space between the columns
+
 
 def summary(request: PromotionRequest) -> str:
     """One line for the list of workflows."""
@@ -70,7 +72,7 @@ def _ladder(status: PromotionStatus) -> str:
     if not status.steps:
         return ""
     rows = [
-        "| weight | new: failed/requests | old: failed/requests | verdict |",
+        f"| weight | {_GAP}new: failed/all | {_GAP}old: failed/all | {_GAP}verdict |",
         "|---|---|---|---|",
     ]
     return "\n".join(rows + [_rung(step) for step in status.steps])
@@ -79,19 +81,20 @@ def _ladder(status: PromotionStatus) -> str:
 def _rung(step: StepRecord) -> str:
     judgement = step.judgement
     if judgement is None:
-        return f"| {step.weight:.0%} | | | watching |"
+        return f"| {step.weight:.0%} | | | {_GAP}watching |"
     new, old = judgement.canary, judgement.baseline
     return (
-        f"| {step.weight:.0%} | {new.failures}/{new.requests} | {old.failures}/{old.requests} "
-        f"| {judgement.verdict.value}: {judgement.reason} |"
+        f"| {step.weight:.0%} | {_GAP}{new.failures}/{new.requests} "
+        f"| {_GAP}{old.failures}/{old.requests} "
+        f"| {_GAP}{judgement.verdict.value}: {judgement.reason} |"
     )
 
 
 def _checks(status: PromotionStatus) -> str:
     if not status.checks:
         return ""
-    rows = ["| check | | evidence |", "|---|---|---|"]
-    rows += [f"| {c.text} | {c.verdict.value} | {c.evidence} |" for c in status.checks]
+    rows = ["| check | evidence |", "|---|---|"]
+    rows += [f"| {c.text} | {_GAP}{c.verdict.value}: {c.evidence} |" for c in status.checks]
     return "\n".join(rows)
 
 
