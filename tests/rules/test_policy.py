@@ -141,3 +141,15 @@ def test_clock_at_factor_one_is_the_policy_itself():
 def test_alarm_period_is_one_that_cloudwatch_allows(factor, seconds):
     """Alarms under a compressed clock use 10, 20 or 30 seconds, else a minute."""
     assert alarm_period_seconds(factor) == seconds
+
+
+@pytest.mark.parametrize("bake", ['"9999999999999d"', "-300"])
+def test_impossible_duration_is_one_clear_line(bake):
+    """A slip in a duration is said, with its place, before anything starts."""
+    text = TEXT.replace('bake = "5m"', f"bake = {bake}")
+
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(text)
+
+    assert str(refused.value).startswith("release.toml: shift.bake: ")
+    assert "\n" not in str(refused.value)
