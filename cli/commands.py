@@ -2,13 +2,17 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli import laptop, promotions, show
+from cli.commits import AlreadyLive
 from cli.errors import NOT_COMPLETED, OK
 from cli.temporal import temporal
 from infra.local.settings import AlreadyRunning
 from settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 
 def up(arguments: Any) -> int:
@@ -43,22 +47,35 @@ def promote(arguments: Any) -> int:
     """Start, or attach to, the promotion of a commit."""
     state = laptop.enter_environment()
     factor = arguments.clock or (state.clock_factor if state else 1)
-    request = promotions.prepare(arguments.revision, arguments.name, factor)
+    try:
+        request = promotions.prepare(arguments.revision, arguments.name, factor)
+    except AlreadyLive as live:
+        return asyncio.run(_attach(arguments, live))
 
     async def run() -> int:
         async with temporal(arguments.name) as client:
             handle, running = await promotions.start(client, request)
-            verb = "attached to" if running else "started"
-            if arguments.json:
-                print(
-                    json.dumps({"id": handle.id, "version": request.version, "attached": running})
-                )
-            else:
-                print(f"{verb} {handle.id} ({request.version})")
-                _print_ui(handle.id)
-            return await show.watch(client, handle.id) if arguments.watch else OK
+            return await _started(client, handle.id, arguments, attached=running)
 
     return asyncio.run(run())
+
+
+async def _attach(arguments: Any, live: AlreadyLive) -> int:
+    """At 100 % the promotion still watches: it is attached to; one that ended is bad input."""
+    async with temporal(arguments.name) as client:
+        identity = promotions.workflow_id(arguments.revision)
+        if not await promotions.is_running(client.get_workflow_handle(identity)):
+            raise live
+        return await _started(client, identity, arguments, attached=True)
+
+
+async def _started(client: "Client", identity: str, arguments: Any, *, attached: bool) -> int:
+    if arguments.json:
+        print(json.dumps({"id": identity, "attached": attached}))
+    else:
+        print(f"{'attached to' if attached else 'started'} {identity}")
+        _print_ui(identity)
+    return await show.watch(client, identity) if arguments.watch else OK
 
 
 def list_(arguments: Any) -> int:

@@ -10,6 +10,10 @@ from release.policy import Policy, PolicyError, parse_policy
 from release.version import next_version
 
 
+class AlreadyLive(CliError):
+    """Production runs the commit; its promotion may still be watching it."""
+
+
 @dataclass(frozen=True)
 class Commits:
     """The repository that is released from, and the branch whose commits may be promoted."""
@@ -38,7 +42,7 @@ class Commits:
         if self._git("cat-file", "-e", f"{live}^{{commit}}") is None:
             return
         if sha == live:
-            raise CliError(f"production runs {sha[:12]} already")
+            raise AlreadyLive(f"production runs {sha[:12]} already")
         if self._is_ancestor(sha, live):
             raise CliError(
                 f"{sha[:12]} is behind what production runs ({live[:12]}); "

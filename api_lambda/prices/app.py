@@ -24,8 +24,7 @@ from dynamodb import DynamoDB, UnavailableError
 from journal import Entry
 from prices import FRESH_SECONDS, OLDEST_SECONDS, Price, Snapshot
 from request import Request, symbol_of, symbols_of
-
-from settings import Settings
+from variables import Settings
 
 ALLOWED = "GET, HEAD, OPTIONS"
 # The function's timeout is 25 s: give up early enough to say so.

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from sigv4 import Signer
-
-from settings import Settings
+from variables import Settings
 
 Item = dict[str, dict[str, Any]]
 

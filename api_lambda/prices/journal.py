@@ -8,8 +8,7 @@ from typing import Any
 
 from answers import rfc3339
 from auth import mask
-
-from settings import Settings
+from variables import Settings
 
 METRICS = {
     "Namespace": "CryptoWatch",

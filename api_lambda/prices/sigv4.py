@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from settings import Credentials
+from variables import Credentials
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 

@@ -89,7 +89,7 @@ def settings_of(lambda_: SimpleNamespace, endpoint: str, table_name: str, **more
         "AWS_LAMBDA_FUNCTION_VERSION": "7",
         **more,
     }
-    return lambda_.settings.Settings.from_environment(environment)
+    return lambda_.variables.Settings.from_environment(environment)
 
 
 def put_price(table: Any, symbol: str, age: float = 0, **fields: Any) -> None:
