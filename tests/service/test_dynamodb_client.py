@@ -31,7 +31,7 @@ def test_signature_is_the_published_one(
     price_lambda: SimpleNamespace, method: str, signature: str
 ) -> None:
     """AWS's test suite for Signature Version 4, cases get-vanilla and post-vanilla."""
-    credentials = price_lambda.settings.Credentials(
+    credentials = price_lambda.variables.Credentials(
         "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
     )
     signer = price_lambda.sigv4.Signer(credentials, "us-east-1", "service")
@@ -61,7 +61,7 @@ def test_signature_is_botocores(
         "x-amz-security-token": token,
         "x-amz-target": "DynamoDB_20120810.GetItem",
     }
-    credentials = price_lambda.settings.Credentials("AKID", secret, token)
+    credentials = price_lambda.variables.Credentials("AKID", secret, token)
     signer = price_lambda.sigv4.Signer(credentials, region, "dynamodb")
 
     assert signer.authorization("POST", "/", headers, payload) == reference.headers["Authorization"]
@@ -159,6 +159,6 @@ def test_endpoint_is_aws_unless_told(
     """The service's own endpoint variable wins over the general one, as in every AWS SDK."""
     base = {"TABLE_NAME": "t", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 
-    assert price_lambda.settings.Settings.from_environment({**base, **environment}).endpoint == (
+    assert price_lambda.variables.Settings.from_environment({**base, **environment}).endpoint == (
         endpoint
     )
