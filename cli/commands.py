@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import laptop, promotions, show
 from cli.commits import AlreadyLive
-from cli.errors import NOT_COMPLETED, OK
+from cli.errors import NOT_COMPLETED, OK, Unreachable
 from cli.temporal import temporal
 from infra.local.settings import AlreadyRunning
 from settings import Settings
@@ -62,11 +62,14 @@ def promote(arguments: Any) -> int:
 
 async def _attach(arguments: Any, live: AlreadyLive) -> int:
     """At 100 % the promotion still watches: it is attached to; one that ended is bad input."""
-    async with temporal(arguments.name) as client:
-        identity = promotions.workflow_id(arguments.revision)
-        if not await promotions.is_running(client.get_workflow_handle(identity)):
-            raise live
-        return await _started(client, identity, arguments, attached=True)
+    identity = promotions.workflow_id(arguments.revision)
+    try:
+        async with temporal(arguments.name) as client:
+            if await promotions.is_running(client.get_workflow_handle(identity)):
+                return await _started(client, identity, arguments, attached=True)
+    except Unreachable as silence:
+        raise live from silence  # what production runs is known without Temporal
+    raise live
 
 
 async def _started(client: "Client", identity: str, arguments: Any, *, attached: bool) -> int:

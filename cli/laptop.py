@@ -20,12 +20,32 @@ def state_dir() -> Path:
 
 
 def enter_environment() -> LaptopState | None:
-    """This process reaches the laptop cloud, if one is up and nobody named another Temporal."""
+    """This process reaches the laptop cloud, if one is up; what a person named stays theirs."""
     state = laptop.running(state_dir())
-    own_server = os.environ.keys() & {"TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "AWS_PROFILE"}
-    if state is not None and not own_server:
-        os.environ.update(state.environment())
+    if state is None:
+        return None
+    theirs = tuple(
+        prefix
+        for prefix, named in (
+            ("AWS_", os.environ.get("AWS_PROFILE")),
+            ("TEMPORAL_ADDRESS", own_temporal()),
+        )
+        if named
+    )
+    variables = state.environment()
+    for name in [name for name in variables if name.startswith(theirs)]:
+        del variables[name]
+    os.environ.update(variables)
     return state
+
+
+def own_temporal() -> str | None:
+    """The address of a Temporal server that a variable or a connection profile names."""
+    if not (os.environ.get("TEMPORAL_ADDRESS") or os.environ.get("TEMPORAL_PROFILE")):
+        return None
+    from settings import connect_to_temporal_config
+
+    return str(connect_to_temporal_config()["target_host"])
 
 
 def ports(choices: list[str]) -> Ports:
@@ -53,7 +73,7 @@ def settings(arguments: Any) -> LaptopSettings:
         repository=Path(os.environ.get("RELEASE_REPOSITORY", ".")),
         release_branch=os.environ.get("RELEASE_BRANCH", "main"),
         clock_factor=arguments.clock,
-        temporal_address=os.environ.get("TEMPORAL_ADDRESS"),
+        temporal_address=own_temporal(),
     )
 
 
