@@ -14,6 +14,8 @@ SMALLEST, LARGEST = Decimal("1e-20"), Decimal("1e18")
 _DIGITS = Context(prec=20)
 # A time too far ahead would keep every later quote out, for only newer ones are written.
 MAX_CLOCK_SKEW_SECONDS = 120
+# Nothing older is ever served: storing it would only hide that the feed has stopped.
+OLDEST_SECONDS = 3600
 
 
 class BadQuoteError(ValueError):
@@ -58,6 +60,8 @@ def read_quote(coin: Coin, feed: Mapping[str, Any], now: float) -> Quote:
     updated = _number(fields, "last_updated_at")
     if not 0 < updated <= now + MAX_CLOCK_SKEW_SECONDS:
         raise BadQuoteError("last_updated_at is not a past time")
+    if updated < now - OLDEST_SECONDS:
+        raise BadQuoteError(f"last_updated_at is {int(now - float(updated))} s ago")
     moment = datetime.fromtimestamp(int(updated), UTC)
     return Quote(coin, price, _number(fields, "usd_24h_change"), market_cap, moment)
 

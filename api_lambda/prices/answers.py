@@ -128,7 +128,7 @@ def _entity_tag(body: bytes, encoding: str) -> str:
 
 def _matches(if_none_match: str, etag: str) -> bool:
     tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in tags or etag in tags
+    return if_none_match.strip() == "*" or etag in tags
 
 
 def _worth_compressing(body: bytes, accept_encoding: str) -> bool:

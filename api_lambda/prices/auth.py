@@ -3,20 +3,37 @@
 The key's item counts the requests of one minute. The normal request is one UpdateItem that adds
 one while the key is good and the minute has room; the item that comes back with a failed
 condition tells why. DynamoDB does the comparing, so the limit is exact however many Lambdas ask.
+
+While DynamoDB is down nobody can compare. A key that it admitted here in the last five minutes is
+then counted in this execution environment alone, so that prices held in memory still reach those
+who may read them; every other key has to wait.
 """
 
 import hashlib
 import math
 import re
+import time
 from typing import Any, NamedTuple
 
 from answers import ApiError, rate_limited, unauthorized
-from dynamodb import ConditionFailedError, DynamoDB, Item, UnavailableError
+from dynamodb import (
+    BRIEF,
+    PATIENT,
+    ConditionFailedError,
+    DynamoDB,
+    Item,
+    Patience,
+    UnavailableError,
+)
 
 WINDOW_SECONDS = 60
 LONGEST_KEY = 256
 # A turn is lost only when another request moved the window at the same moment.
 TURNS = 5
+# In an outage: how long a key stays known, how many of them, and how often DynamoDB is asked.
+KNOWN_SECONDS = 300.0
+MOST_KNOWN = 1000
+ASK_AGAIN_SECONDS = 5.0
 
 _OUR_KEY = re.compile(r"(cw_[a-z]+_)[A-Za-z0-9_-]{12,}([A-Za-z0-9_-]{4})")
 _GOOD_KEY = "enabled = :true AND (attribute_not_exists(expiresAt) OR expiresAt > :now)"
@@ -27,6 +44,8 @@ _COUNT = {
 _OPEN_WINDOW = {"UpdateExpression": "SET rateWindow = :window, rateCount = :one"}
 _FIRST_WINDOW = f"{_GOOD_KEY} AND attribute_not_exists(rateWindow)"
 _NEXT_WINDOW = f"{_GOOD_KEY} AND rateWindow = :seen"
+
+Attribute = dict[str, Any]
 
 
 class Quota(NamedTuple):
@@ -57,6 +76,14 @@ class RateLimitedError(Exception):
         return rate_limited(self.quota.limit, self.quota.reset_seconds)
 
 
+class Use(NamedTuple):
+    """A good key's requests in a minute, as known at `at` (epoch seconds); this one included."""
+
+    at: float
+    window: int
+    used: int
+
+
 def mask(key: str) -> str:
     """A form of the key that may be logged: its prefix and last four characters.
 
@@ -66,74 +93,133 @@ def mask(key: str) -> str:
     return f"{parts[1]}****{parts[2]}" if parts else "****"
 
 
-def admit(store: DynamoDB, table: str, key: str, limit: int, now: float) -> Quota:
-    """The key's quota after this request was counted.
+class Gate:
+    """Lets requests in by their key; one per execution environment.
 
-    Raises the 401 ApiError for a missing, unknown, disabled or expired key, RateLimitedError
-    when the minute is used up, UnavailableError when DynamoDB cannot say.
+    `failure` is why DynamoDB could not be asked of late; None while it answers.
     """
-    if not 0 < len(key) <= LONGEST_KEY:
-        raise unauthorized()
-    digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
-    write = _count(table, digest, limit, now, int(now // WINDOW_SECONDS))
-    for _ in range(TURNS):
-        try:
-            counted = store.call("UpdateItem", write)["Attributes"]
-        except ConditionFailedError as failure:
-            write = _next_write(failure.item, table, digest, limit, now)
-        else:
-            window = int(write["ExpressionAttributeValues"][":window"]["N"])
-            return _quota(limit, int(counted["rateCount"]["N"]), window, now)
-    raise UnavailableError("the rate limit's window kept moving")
+
+    def __init__(self, store: DynamoDB, table: str, limit: int) -> None:
+        self._store = store
+        self._table = table
+        self._limit = limit
+        self._known: dict[str, Use] = {}
+        self._failed_at = float("-inf")
+        self.failure: UnavailableError | None = None
+
+    def admit(self, key: str, now: float) -> Quota:
+        """The key's quota after this request was counted.
+
+        Raises the 401 ApiError for a missing, unknown, disabled or expired key, RateLimitedError
+        when the minute is used up, UnavailableError when DynamoDB cannot say and the key was not
+        admitted here of late.
+        """
+        if not 0 < len(key) <= LONGEST_KEY:
+            raise unauthorized()
+        digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+        resting = time.monotonic() - self._failed_at < ASK_AGAIN_SECONDS
+        if not (self.failure and resting and digest in self._known):
+            try:
+                use = self._count_there(digest, now, BRIEF if self.failure else PATIENT)
+            except UnavailableError as error:
+                self.failure, self._failed_at = error, time.monotonic()
+            else:
+                self.failure = None
+                return self._decide(digest, use, now)
+        return self._decide(digest, self._count_here(digest, now), now)
+
+    def _decide(self, digest: str, use: Use | None, now: float) -> Quota:
+        self._known.pop(digest, None)
+        if use is None:
+            raise unauthorized()
+        if len(self._known) >= MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = use
+        reset = math.ceil((use.window + 1) * WINDOW_SECONDS - now)
+        quota = Quota(self._limit, max(0, self._limit - use.used), max(1, reset))
+        if use.used > self._limit:
+            raise RateLimitedError(quota)
+        return quota
+
+    def _count_here(self, digest: str, now: float) -> Use:
+        use = self._known.get(digest)
+        if use is None or now - use.at > KNOWN_SECONDS:
+            raise UnavailableError(str(self.failure)) from self.failure
+        window = max(int(now // WINDOW_SECONDS), use.window)
+        return Use(use.at, window, use.used + 1 if window == use.window else 1)
+
+    def _count_there(self, digest: str, now: float, patience: Patience) -> Use | None:
+        """None for a key that is not good; a count above the limit was not written."""
+        window = int(now // WINDOW_SECONDS)
+        write = self._count(digest, now, window)
+        opens = False
+        for _ in range(TURNS):
+            try:
+                counted = self._store.call("UpdateItem", write, patience)["Attributes"]
+            except ConditionFailedError as failure:
+                item = failure.item
+            else:
+                window = int(write["ExpressionAttributeValues"][":window"]["N"])
+                return Use(now, window, 1 if opens else int(counted["rateCount"]["N"]))
+            if not _is_good(item, now):
+                return None
+            seen = _whole_number(item.get("rateWindow"))
+            count = _whole_number(item.get("rateCount"))
+            # One minute ahead is another machine's clock: count with it, do not set it back.
+            if seen is None or seen - window not in (0, 1) or count is None:
+                opens = True
+                write = self._open_window(digest, now, window, item.get("rateWindow"))
+            elif count >= self._limit:
+                return Use(now, seen, self._limit + 1)
+            else:
+                opens = False
+                write = self._count(digest, now, seen)
+        raise UnavailableError("the rate limit's window kept moving")
+
+    def _count(self, digest: str, now: float, window: int) -> dict[str, Any]:
+        return {**self._write(digest, now, window, {":limit": _number(self._limit)}), **_COUNT}
+
+    def _open_window(
+        self, digest: str, now: float, window: int, seen: Attribute | None
+    ) -> dict[str, Any]:
+        condition = _FIRST_WINDOW if seen is None else _NEXT_WINDOW
+        write = self._write(digest, now, window, {} if seen is None else {":seen": seen})
+        return {**write, **_OPEN_WINDOW, "ConditionExpression": condition}
+
+    def _write(
+        self, digest: str, now: float, window: int, values: dict[str, Attribute]
+    ) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "Key": {"PK": {"S": f"APIKEY#{digest}"}, "SK": {"S": "METADATA"}},
+            "ExpressionAttributeValues": {
+                ":true": {"BOOL": True},
+                ":now": _number(int(now)),
+                ":window": _number(window),
+                ":one": _number(1),
+                **values,
+            },
+            "ReturnValues": "UPDATED_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
 
 
-def _next_write(item: Item, table: str, digest: str, limit: int, now: float) -> dict[str, Any]:
-    """The write that fits what stands, or the reason why there is none."""
-    if not item.get("enabled", {}).get("BOOL") or _expired(item, now):
-        raise unauthorized()
-    window = int(now // WINDOW_SECONDS)
-    seen = int(item["rateWindow"]["N"]) if "rateWindow" in item else None
-    # One minute ahead is another machine's clock: count with it, do not set it back.
-    if seen not in (window, window + 1) or "rateCount" not in item:
-        return _open_window(table, digest, now, window, seen)
-    if int(item["rateCount"]["N"]) >= limit:
-        raise RateLimitedError(_quota(limit, limit, seen, now))
-    return _count(table, digest, limit, now, seen)
+def _is_good(item: Item, now: float) -> bool:
+    if item.get("enabled", {}).get("BOOL") is not True:
+        return False
+    if "expiresAt" not in item:
+        return True
+    expires_at = _whole_number(item["expiresAt"])
+    return expires_at is not None and expires_at > int(now)
 
 
-def _expired(item: Item, now: float) -> bool:
-    return "expiresAt" in item and float(item["expiresAt"]["N"]) <= int(now)
+def _number(value: int) -> Attribute:
+    return {"N": str(value)}
 
 
-def _count(table: str, digest: str, limit: int, now: float, window: int) -> dict[str, Any]:
-    return {**_write(table, digest, now, window, {":limit": limit}), **_COUNT}
-
-
-def _open_window(
-    table: str, digest: str, now: float, window: int, seen: int | None
-) -> dict[str, Any]:
-    condition = _FIRST_WINDOW if seen is None else _NEXT_WINDOW
-    values = {} if seen is None else {":seen": seen}
-    write = _write(table, digest, now, window, values)
-    return {**write, **_OPEN_WINDOW, "ConditionExpression": condition}
-
-
-def _write(
-    table: str, digest: str, now: float, window: int, values: dict[str, int]
-) -> dict[str, Any]:
-    numbers = {":now": int(now), ":window": window, ":one": 1, **values}
-    return {
-        "TableName": table,
-        "Key": {"PK": {"S": f"APIKEY#{digest}"}, "SK": {"S": "METADATA"}},
-        "ExpressionAttributeValues": {
-            ":true": {"BOOL": True},
-            **{name: {"N": str(number)} for name, number in numbers.items()},
-        },
-        "ReturnValues": "UPDATED_NEW",
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-
-
-def _quota(limit: int, used: int, window: int, now: float) -> Quota:
-    reset = math.ceil((window + 1) * WINDOW_SECONDS - now)
-    return Quota(limit, max(0, limit - used), max(1, reset))
+def _whole_number(attribute: Attribute | None) -> int | None:
+    """The number of an attribute; None where there is none, as in an item of another shape."""
+    try:
+        return int(float((attribute or {})["N"]))
+    except (KeyError, ValueError, OverflowError):
+        return None

@@ -3,6 +3,7 @@
 import http.client
 import json
 import random
+import ssl
 import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -61,6 +62,8 @@ class DynamoDB:
     def __init__(self, settings: Settings) -> None:
         endpoint = urlsplit(settings.endpoint)
         self._secure = endpoint.scheme == "https"
+        self._ca_bundle = settings.ca_bundle
+        self._tls: ssl.SSLContext | None = None
         self._address = endpoint.netloc
         self._host = endpoint.netloc.removesuffix(":443" if self._secure else ":80")
         self._token = settings.credentials.token
@@ -108,8 +111,7 @@ class DynamoDB:
     def _send(self, operation: str, payload: bytes, timeout: float) -> tuple[int, bytes]:
         connection = self._connection
         if connection is None:
-            kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-            connection = self._connection = kind(self._address, timeout=timeout)
+            connection = self._connection = self._open(timeout)
         if connection.sock is not None:
             connection.sock.settimeout(timeout)
         connection.request("POST", "/", payload, self._headers(operation, payload))
@@ -118,6 +120,13 @@ class DynamoDB:
         if response.will_close:
             self.close()
         return response.status, body
+
+    def _open(self, timeout: float) -> http.client.HTTPConnection:
+        if not self._secure:
+            return http.client.HTTPConnection(self._address, timeout=timeout)
+        if self._tls is None:  # kept: a lost connection must not read the certificates again
+            self._tls = ssl.create_default_context(cafile=self._ca_bundle)
+        return http.client.HTTPSConnection(self._address, timeout=timeout, context=self._tls)
 
     def _headers(self, operation: str, payload: bytes) -> dict[str, str]:
         headers = {

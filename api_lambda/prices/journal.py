@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-import traceback
 from typing import Any
 
 from answers import rfc3339
@@ -66,6 +65,8 @@ class Entry:
         return json.dumps(fields, separators=(",", ":"))
 
     def _exception(self, cause: BaseException) -> dict[str, str]:
+        import traceback  # here: only an error needs it, and a cold start would wait for it
+
         stack = "".join(traceback.format_exception(cause))
         return {
             "type": type(cause).__name__,

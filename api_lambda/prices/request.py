@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from answers import invalid_request
 
 LONGEST_SYMBOL = 10
-MOST_SYMBOLS = 25
+MOST_SYMBOLS = 50
 
 
 class Request(NamedTuple):
@@ -22,14 +22,18 @@ class Request(NamedTuple):
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any], context: Any) -> "Request":
-        """The request in `event`. What a hand-made event leaves out is empty, the method GET."""
-        about = event.get("requestContext") or {}
-        http = about.get("http") or {}
+        """The request in `event`. What a hand-made event leaves out is empty, the method GET.
+
+        Never raises: whatever invoked the function gets an answer in the service's own format.
+        """
+        event = _object(event)
+        about = _object(event.get("requestContext"))
+        http = _object(about.get("http"))
         path = str(event.get("rawPath") or http.get("path") or "/")
-        stage = about.get("stage", "$default")
+        stage = about.get("stage") or "$default"
         if stage != "$default":  # a named stage is part of the path
             path = path.removeprefix(f"/{stage}") or "/"
-        headers = event.get("headers") or {}
+        headers = _object(event.get("headers"))
         request_id = about.get("requestId") or getattr(context, "aws_request_id", "")
         return cls(
             str(http.get("method") or "GET").upper(),
@@ -43,6 +47,10 @@ class Request(NamedTuple):
     def key(self) -> str:
         """The API key as sent; empty when there is none."""
         return self.headers.get("x-api-key", "").strip()
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def symbols_of(query: str) -> list[str]:

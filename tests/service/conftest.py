@@ -3,13 +3,14 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.service.deployed import Deployed, platform
 from tests.service.service_parts import (
     REGION,
     ROOT,
@@ -77,20 +78,33 @@ def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
             process.wait()
 
 
+@pytest.fixture(params=["moto", "ministack"])
+def endpoint(request: pytest.FixtureRequest) -> str:
+    """DynamoDB, by both stand-ins in turn: what one is lax about, the other is not."""
+    return str(request.getfixturevalue(f"{request.param}_endpoint"))
+
+
 @pytest.fixture
-def table(moto_endpoint: str) -> Iterator[Any]:
+def table(endpoint: str) -> Iterator[Any]:
     """An empty table."""
-    table = new_table(moto_endpoint)
+    table = new_table(endpoint)
     yield table
     table.delete()
 
 
 @pytest.fixture
-def client(price_lambda: SimpleNamespace, moto_endpoint: str, table: Any) -> Client:
+def client(price_lambda: SimpleNamespace, endpoint: str, table: Any) -> Client:
     """A client of the price API, whose table has one good key and no price."""
     put_key(table)
-    settings = settings_of(price_lambda, moto_endpoint, table.name)
+    settings = settings_of(price_lambda, endpoint, table.name)
     return Client(price_lambda.app.PriceApi(settings).handle)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Deployed]]:
+    """A maker of deployed stages: the Lambda's variables in, a running API out."""
+    with platform(tmp_path_factory.mktemp("platform")) as stage:
+        yield stage
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import importlib
 import itertools
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import boto3
+import trustme
 from botocore.config import Config
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
@@ -197,7 +199,7 @@ class Listener:
     The last reply is given to every further request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: trustme.LeafCert | None = None) -> None:
         self.replies: list[Reply] = []
         self.requests: list[SimpleNamespace] = []
         outer = self
@@ -236,8 +238,15 @@ class Listener:
         class Server(ThreadingHTTPServer):
             daemon_threads = True  # a kept-alive connection must not hold up the end
 
+            def handle_error(self, *_: Any) -> None:
+                """Quiet: a client that breaks off is part of a test."""
+
         self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.configure_cert(context)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> "Listener":

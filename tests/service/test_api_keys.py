@@ -30,7 +30,7 @@ def exact_table(ministack_endpoint: str) -> Iterator[Any]:
 
 
 class Door:
-    """`auth.admit` on one table, with a clock of its own."""
+    """`auth.Gate` on one table, with a clock of its own; it remembers nothing between knocks."""
 
     def __init__(self, lambda_: SimpleNamespace, endpoint: str, table: Any) -> None:
         self._lambda = lambda_
@@ -40,8 +40,9 @@ class Door:
 
     def knock(self, now: float = NOON, limit: int = 3, key: str = KEY) -> Any:
         """The quota, or "limited" or "unauthorized"."""
+        gate = self._lambda.auth.Gate(self.store, self._table.name, limit)
         try:
-            return self._lambda.auth.admit(self.store, self._table.name, key, limit, now)
+            return gate.admit(key, now)
         except self._lambda.auth.RateLimitedError:
             return "limited"
         except self._lambda.answers.ApiError as error:
@@ -53,9 +54,9 @@ class Door:
 
 
 @pytest.fixture
-def door(price_lambda: SimpleNamespace, moto_endpoint: str, table: Any) -> Door:
+def door(price_lambda: SimpleNamespace, endpoint: str, table: Any) -> Door:
     """The door to an empty table."""
-    return Door(price_lambda, moto_endpoint, table)
+    return Door(price_lambda, endpoint, table)
 
 
 def test_key_has_its_requests_and_no_more(door: Door, table: Any) -> None:

@@ -1,12 +1,16 @@
 """The signed DynamoDB client: its signature, and what it does when DynamoDB fails."""
 
 import json
+import re
 import socket
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import botocore
 import pytest
+import trustme
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -162,3 +166,61 @@ def test_endpoint_is_aws_unless_told(
     assert price_lambda.variables.Settings.from_environment({**base, **environment}).endpoint == (
         endpoint
     )
+
+
+def test_roots_are_amazons_and_known_to_botocore(price_lambda: SimpleNamespace) -> None:
+    """Each root that the client trusts on AWS stands, to the byte, in botocore's own bundle."""
+    roots = Path(price_lambda.variables.AMAZON_ROOTS).read_text()
+    known = (Path(botocore.__file__).parent / "cacert.pem").read_text()
+    certificates = re.findall(r"-----BEGIN.*?-----END CERTIFICATE-----", roots, re.S)
+
+    names: list[str] = re.findall(r"^# (.*), until", roots, re.M)
+    assert [name.split()[0] for name in names] == ["Amazon"] * 4 + ["Starfield"]
+    assert len(certificates) == 5
+    assert all(_bytes_of(one) in _bytes_of(known) for one in certificates)
+
+
+def _bytes_of(pem: str) -> str:
+    return re.sub(r"-----[A-Z ]+-----|\s", "", pem)
+
+
+@pytest.mark.parametrize(
+    ("environment", "bundle"),
+    [
+        ({}, "amazon_roots.pem"),
+        ({"AWS_CA_BUNDLE": "/etc/own.pem"}, "own.pem"),
+        ({"AWS_ENDPOINT_URL": "https://a:1"}, None),
+    ],
+)
+def test_bundle_of_the_person_wins(
+    price_lambda: SimpleNamespace, environment: dict[str, str], bundle: str | None
+) -> None:
+    """AWS's roots for AWS, the system's for an endpoint of one's own, AWS_CA_BUNDLE for both."""
+    base = {"TABLE_NAME": "t", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+    found = price_lambda.variables.Settings.from_environment({**base, **environment}).ca_bundle
+
+    assert (found and Path(found).name) == bundle
+
+
+def test_server_of_another_root_is_not_trusted(
+    price_lambda: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Over TLS the server's certificate must come from a root of the bundle, and be its own."""
+    ours, another = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
+    another.cert_pem.write_to_path(str(tmp_path / "another.pem"))
+    with Listener(tls=ours.issue_cert("127.0.0.1")) as listener:
+        listener.replies = [OK]
+
+        def call(bundle: str, host: str = "127.0.0.1") -> Any:
+            url = listener.url.replace("127.0.0.1", host)
+            settings = settings_of(price_lambda, url, "t", AWS_CA_BUNDLE=str(tmp_path / bundle))
+            patience = price_lambda.dynamodb.Patience(3, 0)
+            return price_lambda.dynamodb.DynamoDB(settings).call("GetItem", {}, patience)
+
+        assert call("ours.pem") == {"Item": {}}
+        with pytest.raises(price_lambda.dynamodb.UnavailableError, match="CERTIFICATE_VERIFY"):
+            call("another.pem")
+        with pytest.raises(price_lambda.dynamodb.UnavailableError, match="CERTIFICATE_VERIFY"):
+            call("ours.pem", host="localhost")

@@ -25,6 +25,8 @@ from tests.service.service_parts import (
     settings_of,
 )
 
+HTTP = httpx.Client()  # one for all: each would read the system's certificates anew
+
 
 def quote(**fields: Any) -> dict[str, Any]:
     return {
@@ -53,7 +55,7 @@ def fetcher_of(
             "AWS_LAMBDA_FUNCTION_VERSION": "3",
         }
     )
-    return lambda_.app.Fetcher(config, table, httpx.Client(), lambda_.app._logger())
+    return lambda_.app.Fetcher(config, table, HTTP, lambda_.app._logger())
 
 
 def standing(table: Any, symbol: str) -> dict[str, Any]:
@@ -67,7 +69,8 @@ def test_prices_are_stored_as_the_api_reads_them(
     fetcher_lambda: SimpleNamespace, listener: Listener, table: Any
 ) -> None:
     """The feed's numbers stand in the table as decimals, with the coin's name and its own time."""
-    listener.replies = [feed_of(bitcoin=quote(last_updated_at=1_735_689_600), ethereum=quote())]
+    made = int(time.time()) - 30
+    listener.replies = [feed_of(bitcoin=quote(last_updated_at=made), ethereum=quote())]
 
     result = fetcher_of(fetcher_lambda, listener, table).run({}, None)
 
@@ -80,7 +83,7 @@ def test_prices_are_stored_as_the_api_reads_them(
         "price": Decimal("97123.456"),
         "change24h": Decimal("-1.25"),
         "marketCap": Decimal("1923456789012.5"),
-        "lastUpdated": "2025-01-01T00:00:00Z",
+        "lastUpdated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(made)),
     }
 
 
@@ -119,6 +122,7 @@ BAD_FIELDS: list[dict[str, Any]] = [
     {"last_updated_at": 0},
     {"last_updated_at": 99_999_999_999},
     {"last_updated_at": None},
+    {"last_updated_at": 1_735_689_600},  # a time of years ago
 ]
 
 
@@ -168,7 +172,7 @@ def test_dry_run_tells_and_writes_nothing(
 ) -> None:
     """A dry run says what would be updated and what would be kept."""
     put_price(table, "ETH")
-    listener.replies = [feed_of(bitcoin=quote(), ethereum=quote(last_updated_at=1))]
+    listener.replies = [feed_of(bitcoin=quote(), ethereum=quote(last_updated_at=time.time() - 60))]
 
     result = fetcher_of(fetcher_lambda, listener, table).run({"dryRun": True}, None)
 
@@ -310,14 +314,14 @@ def test_api_serves_what_the_fetcher_stored(
     fetcher_lambda: SimpleNamespace,
     price_lambda: SimpleNamespace,
     listener: Listener,
-    moto_endpoint: str,
+    endpoint: str,
     table: Any,
 ) -> None:
     """The two lambdas agree on the table: fetched here, served there, rounded as promised."""
     put_key(table)
     listener.replies = [feed_of(bitcoin=quote(), ethereum=quote(usd=1.5e-7))]
     fetcher_of(fetcher_lambda, listener, table).run({}, None)
-    api = price_lambda.app.PriceApi(settings_of(price_lambda, moto_endpoint, table.name))
+    api = price_lambda.app.PriceApi(settings_of(price_lambda, endpoint, table.name))
 
     body = Client(api.handle).send("/prices", "symbols=BTC,ETH").body
 
