@@ -8,6 +8,7 @@ import argparse
 import getpass
 import os
 import sys
+from typing import Any
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "--to", help="release, commit or Lambda version (default: the one before)"
     )
     rollback.add_argument("--reason", default="")
+    _keys(commands, common)
     up = command("up", "start the laptop cloud")
     up.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")
     _clock(up, default=1.0)
@@ -62,6 +64,30 @@ def parser() -> argparse.ArgumentParser:
     demo = command("demo", "one good and one bad release, on a laptop cloud of its own")
     demo.add_argument("--keep", action="store_true", help="leave it up afterwards")
     return root
+
+
+def _keys(commands: Any, common: argparse.ArgumentParser) -> None:
+    text = "API keys of the price service"
+    keys = commands.add_parser("keys", help=text, description=text)
+    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        found: argparse.ArgumentParser = actions.add_parser(
+            name, help=text, description=text, parents=[common]
+        )
+        found.add_argument("--environment", choices=("prod", "staging"), default="prod")
+        return found
+
+    create = action("create", "make a key; it is shown this once")
+    create.add_argument("key_name", metavar="NAME", help="whose key it is")
+    create.add_argument("--expires", metavar="TIME", help="for example 90d (default: never)")
+    action("list", "every key with its state; the keys themselves are nowhere")
+    for name, does in (("disable", "refuse a key from now on"), ("enable", "let it in again")):
+        action(name, does).add_argument("key", help="its id or its name")
+    rotate = action("rotate", "make a new key for an old one, which stays good for a while")
+    rotate.add_argument("key", help="its id or its name")
+    rotate.add_argument("--grace", metavar="TIME", default="24h", help="default: 24h")
+    rotate.add_argument("--expires", metavar="TIME", help="of the new key (default: never)")
 
 
 def _clock(command: argparse.ArgumentParser, default: float | None) -> None:

@@ -132,6 +132,14 @@ def rollback(arguments: Any) -> int:
     return OK
 
 
+def keys(arguments: Any) -> int:
+    """Create, list, disable, enable or rotate API keys."""
+    laptop.enter_environment()
+    from cli import api_keys
+
+    return api_keys.run(arguments)
+
+
 def demo(arguments: Any) -> int:
     """One good and one bad release on a laptop cloud of its own."""
     from cli.demo import run

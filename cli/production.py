@@ -3,12 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from activities.aws import error_code
-from cli.errors import CliError, Unreachable
+from cli import aws
+from cli.errors import CliError
 from release.policy import Policy
 
 
@@ -24,29 +20,18 @@ class Live:
     weight: float = 0.0
 
 
-def lambda_client() -> Any:
-    """A client that answers a person soon, or says that it cannot."""
-    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 2})
-    return boto3.client("lambda", config=config)
-
-
 def live(policy: Policy, environment: str, client: Any | None = None) -> Live | None:
     """What the environment's API serves; None before its first release."""
     function = policy.function_name(policy.api, environment)
-    client = client or lambda_client()
-    try:
-        alias = client.get_alias(FunctionName=function, Name=policy.alias)
-        found = client.get_function_configuration(
-            FunctionName=function, Qualifier=alias["FunctionVersion"]
-        )
-    except ClientError as error:
-        if error_code(error) == "ResourceNotFoundException":
+    client = client or aws.client("lambda")
+    with aws.asking(f"say what {environment} runs"):
+        try:
+            alias = client.get_alias(FunctionName=function, Name=policy.alias)
+            found = client.get_function_configuration(
+                FunctionName=function, Qualifier=alias["FunctionVersion"]
+            )
+        except client.exceptions.ResourceNotFoundException:
             return None
-        raise Unreachable(f"AWS refused to say what {environment} runs: {error}") from error
-    except BotoCoreError as error:
-        raise Unreachable(
-            f"AWS does not answer ({error}); on a laptop start it with `starter.py up`"
-        ) from error
     weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     canary, weight = next(iter(weights.items()), (None, 0.0))
     variables = found.get("Environment", {}).get("Variables", {})

@@ -12,7 +12,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from cli import production
+from cli import aws, production
 from cli.commits import Commits
 from cli.errors import CliError, Refused
 from cli.temporal import RPC_TIMEOUT, temporal
@@ -192,7 +192,7 @@ async def _refuse_while_shifting(client: Client, policy: Policy) -> None:
 def _rollback_request(
     policy: Policy, wanted: str | None, name: str, reason: str
 ) -> RollbackRequest:
-    client = production.lambda_client()
+    client = aws.client("lambda")
     now = production.live(policy, "prod", client)
     if now is None:
         raise CliError("production has no release yet")

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from release.message import Message
 
-_LONGEST_SECONDS = 30 * 86400
+_LONGEST = timedelta(days=30)
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -20,17 +20,24 @@ class PolicyError(ValueError):
     """`release.toml` cannot be used as it is; the text says what to change."""
 
 
-def parse_duration(value: object) -> object:
+def parse_duration(value: object, longest: timedelta = _LONGEST) -> object:
     """ "90s", "5m", "24h" or "1d" as a timedelta; anything else is left to pydantic."""
-    if isinstance(value, str) and value[:-1].isdigit() and value[-1] in _UNIT_SECONDS:
+    if (
+        isinstance(value, str)
+        and value.isascii()
+        and value[:-1].isdigit()
+        and value[-1] in _UNIT_SECONDS
+    ):
         seconds = int(value[:-1]) * _UNIT_SECONDS[value[-1]]
-        if seconds > _LONGEST_SECONDS:
-            raise ValueError(f"{value} is longer than {_LONGEST_SECONDS // 86400} days")
+        if seconds > longest.total_seconds():
+            raise ValueError(f"{value} is longer than {longest.days} days")
         return timedelta(seconds=seconds)
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
+Duration = Annotated[
+    timedelta, BeforeValidator(lambda value: parse_duration(value)), Field(ge=timedelta(0))
+]
 
 
 class Function(Message):
@@ -129,6 +136,10 @@ class Policy(Message):
     def function_name(self, name: str, environment: str) -> str:
         """The Lambda function's name in an environment."""
         return f"{self.service}-{name}-{environment}"
+
+    def table_name(self, environment: str) -> str:
+        """The DynamoDB table's name in an environment."""
+        return f"{self.service}-{environment}"
 
     def compressed(self, factor: float) -> "Policy":
         """The same policy with the ladder's and the windows' times divided by `factor`."""

@@ -5,15 +5,17 @@ The first version of the functions is published here; every later one by a promo
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
 
-from infra.local.api_keys import api_key_item, create_api_keys, new_api_key
+from infra.local.api_keys import create_api_keys
 from infra.local.clients import Clients, already_there
 from infra.local.first_version import ALIAS, KINDS, EnvironmentSpec, create_functions
 from infra.local.settings import Frozen
 from release.alarms import rollback_alarms
+from release.api_keys import ApiKey, new_key
 
 __all__ = ["EnvironmentReport", "EnvironmentSpec", "create_api_keys", "create_environment"]
 
@@ -103,12 +105,12 @@ def _create_test_api_key(clients: Clients, spec: EnvironmentSpec) -> None:
     secrets_manager = clients.client("secretsmanager")
     name = f"{spec.service}/{spec.environment}/test-api-key"
     with already_there("ResourceExistsException"):
-        secrets_manager.create_secret(Name=name, SecretString=new_api_key())
+        secrets_manager.create_secret(Name=name, SecretString=new_key(spec.environment))
     key = secrets_manager.get_secret_value(SecretId=name)["SecretString"]
     with already_there("ConditionalCheckFailedException"):
         clients.client("dynamodb").put_item(
             TableName=spec.name,
-            Item=api_key_item(key, "integration tests"),
+            Item=ApiKey.of(key, "integration tests", "laptop", datetime.now(UTC)).to_item(),
             ConditionExpression="attribute_not_exists(PK)",
         )
 

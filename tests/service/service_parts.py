@@ -55,11 +55,11 @@ def resource(endpoint: str) -> Any:
     )
 
 
-def new_table(endpoint: str) -> Any:
+def new_table(endpoint: str, name: str = "") -> Any:
     """A fresh table of the service's shape."""
     keys = ("PK", "HASH"), ("SK", "RANGE")
     return resource(endpoint).create_table(
-        TableName=f"crypto-watch-{uuid.uuid4().hex}",
+        TableName=name or f"crypto-watch-{uuid.uuid4().hex}",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
         KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],

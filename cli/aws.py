@@ -1,0 +1,30 @@
+"""AWS as the CLI uses it: clients that answer a person soon, and AWS's errors in their words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.errors import Unreachable
+
+
+def client(service: str) -> Any:
+    """A client that answers a person soon, or says that it cannot."""
+    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 2})
+    return boto3.client(service, config=config)
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """What AWS refuses, or does not answer, becomes one clear line; `what` is a verb phrase."""
+    try:
+        yield
+    except ClientError as error:
+        raise Unreachable(f"AWS refused to {what}: {error}") from error
+    except BotoCoreError as error:
+        raise Unreachable(
+            f"AWS does not answer ({error}); on a laptop start it with `starter.py up`"
+        ) from error
