@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from release.checklist import Limits
 from release.message import Message
-from release.policy import Checklist, Shift
+from release.policy import Checklist, Ci, Shift
 from release.promotion import AliasState
 
 
@@ -86,3 +87,28 @@ class StagingInput(Message):
     environment: str
     sha: str
     checklist: Checklist
+
+
+class ChecksInput(Message):
+    """Measure the named checks of the commit as it runs in staging."""
+
+    service: str
+    environment: str
+    sha: str
+    version: str
+    checks: tuple[str, ...] = Field(description="names of the checks to measure, in order")
+    functions: dict[str, str] = Field(description="function → its full name in the environment")
+    api: str = Field(description="the function behind the HTTP API, a key of `functions`")
+    alias: str
+    table: str
+    limits: Limits
+    alarm_period_seconds: int
+
+
+class ProjectChecksInput(Message):
+    """Read, or run, what the project itself says of the commit."""
+
+    sha: str
+    checks: tuple[str, ...] = Field(description="tests, coverage, lint, types, security-scan, …")
+    ci: Ci
+    coverage_percent: int

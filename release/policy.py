@@ -111,6 +111,19 @@ class Checklist(Message):
     latency_requests: int = Field(20, ge=1, description="requests behind each p99")
 
 
+class Ci(Message):
+    """Where the results of the project's own checks come from.
+
+    With a repository, from GitHub's check runs of the commit; without one, the worker runs the
+    commands on a clean checkout of it.
+    """
+
+    repository: str = Field("", pattern=r"^([\w.-]+/[\w.-]+)?$", description="GitHub's owner/name")
+    check_runs: dict[str, str] = Field({}, description="check → the name of GitHub's check run")
+    commands: dict[str, str] = Field({}, description="check → the command that passes or fails it")
+    timeout: Duration = timedelta(minutes=20)
+
+
 class Policy(Message):
     """One service's whole policy."""
 
@@ -122,6 +135,7 @@ class Policy(Message):
     shift: Shift
     approval: Approval
     checklist: Checklist
+    ci: Ci = Ci()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

@@ -39,11 +39,15 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a judgement concluded; inconclusive means that it could not measure."""
+    """What a judgement concluded; inconclusive means that it could not measure.
+
+    Not applicable: there is nothing to measure here, and the evidence says why.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
+    NOT_APPLICABLE = "n/a"
 
 
 class PromotionRequest(Message):

@@ -52,7 +52,9 @@ class PriceApi:
             "ratelimit-policy": f"{limit};w={WINDOW_SECONDS}",
             "ratelimit-limit": str(limit),
         }
+        before = self._store.spent_seconds
         answer = self._answer_or_error(request, entry, headers)
+        entry.store_ms = (self._store.spent_seconds - before) * 1000
         answer = answer._replace(headers={**headers, **answer.headers})
         response = to_gateway(answer, request.method, request.headers)
         entry.write(self._settings, response["statusCode"])

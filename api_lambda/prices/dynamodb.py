@@ -56,7 +56,8 @@ class DynamoDB:
     """Calls one region's DynamoDB; not for use by several threads.
 
     A retried write can have been carried out already: callers count on conditions, and an
-    increment that is repeated errs towards counting too much.
+    increment that is repeated errs towards counting too much. `spent_seconds` is the time spent
+    in calls so far.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,6 +71,7 @@ class DynamoDB:
         self._signer = Signer(settings.credentials, settings.region, "dynamodb")
         self._connection: http.client.HTTPConnection | None = None
         self.deadline = float("inf")
+        self.spent_seconds = 0.0
 
     def call(
         self, operation: str, request: dict[str, Any], patience: Patience = PATIENT
@@ -83,10 +85,13 @@ class DynamoDB:
         """
         payload = json.dumps(request).encode()
         for attempt in range(patience.retries + 1):
+            started = time.monotonic()
             try:
                 return self._try(operation, payload, patience.timeout)
             except _RetryError as error:
                 cause = error
+            finally:
+                self.spent_seconds += time.monotonic() - started
             pause = random.uniform(0, 0.05 * 2**attempt)  # noqa: S311 jitter is no secret
             if attempt == patience.retries or time.monotonic() + pause >= self.deadline:
                 break

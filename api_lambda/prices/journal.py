@@ -17,6 +17,7 @@ METRICS = {
         {"Name": "ServerErrors", "Unit": "Count"},
         {"Name": "ClientErrors", "Unit": "Count"},
         {"Name": "Latency", "Unit": "Milliseconds"},
+        {"Name": "StoreLatency", "Unit": "Milliseconds"},
     ],
 }
 
@@ -30,6 +31,7 @@ class Entry:
         self.method = method
         self.route = "none"
         self.cause: BaseException | None = None
+        self.store_ms = 0.0
         self._key = key
 
     def write(self, settings: Settings, status: int) -> None:
@@ -48,6 +50,7 @@ class Entry:
             "ServerErrors": int(status >= 500),
             "ClientErrors": int(400 <= status < 500),
             "Latency": duration_ms,
+            "StoreLatency": round(self.store_ms, 3),
             "timestamp": rfc3339(now),
             "level": "error" if status >= 500 else "warning" if status >= 400 else "info",
             "event": "request",

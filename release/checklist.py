@@ -1,0 +1,50 @@
+"""The checklists of the flow as data: what has to be true, and how each item is answered."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from release.message import Message
+
+
+class Part(StrEnum):
+    """The two checklists of the flow."""
+
+    STAGING = "staging validation"
+    PRE_PRODUCTION = "pre-production"
+
+
+class Item(Message):
+    """One line of a checklist. Answered by several ways, it needs all of them."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    text: str = Field(min_length=1)
+    auto: str | None = Field(None, description="the named check that measures it")
+    manual: tuple[str, ...] = Field((), description="roles that may sign it off")
+    approval: str | None = Field(None, description="the role whose approval answers it")
+
+    @model_validator(mode="after")
+    def _can_be_answered(self) -> Self:
+        if self.approval and (self.auto or self.manual):
+            raise ValueError(f"item {self.id!r}: what an approval answers has no other way")
+        if not (self.auto or self.manual or self.approval):
+            raise ValueError(f"item {self.id!r} needs `auto`, `manual` or `approval`")
+        return self
+
+
+Groups = dict[str, tuple[Item, ...]]
+"""Heading → its items, in the order of the flow."""
+
+
+class Limits(Message):
+    """What the measured items are held to; sources: the promotion flow and the price service."""
+
+    price_p99_ms: int = Field(2000, gt=0)
+    health_p99_ms: int = Field(500, gt=0)
+    requests: int = Field(200, ge=20, description="requests behind each p99")
+    dynamodb_p99_ms: int = Field(100, gt=0, description="server-side latency of reads and writes")
+    memory_growth_mb: int = Field(10, gt=0, description="of one Lambda instance over the run")
+    price_age_minutes: int = Field(5, gt=0)
+    log_window_hours: float = Field(24, gt=0, description="in which no unexpected error is logged")
+    coverage_percent: int = Field(80, ge=0, le=100)
