@@ -3,7 +3,7 @@ PYTHON ?= python3
 V := .venv/bin
 ENVS := .venv/envs
 
-.PHONY: demo test lint histories lock clean
+.PHONY: demo test lint bench-price-api histories lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -14,9 +14,13 @@ test: .venv/.installed lint
 lint: .venv/.installed
 	$(V)/ruff format --check .
 	$(V)/ruff check .
-	$(V)/mypy starter.py worker.py settings.py cli workflows activities release infra
+	$(V)/mypy starter.py worker.py settings.py cli workflows activities release infra bench
 	cd api_lambda/prices && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
+
+# the price handler beside others, on the same work: bench/price_api/README.md
+bench-price-api: .venv/.installed
+	@$(V)/python -m bench.price_api $(ARGS)
 
 # what tests/flow/test_replay.py replays; again only after the flow was changed on purpose
 histories: .venv/.installed
@@ -41,6 +45,8 @@ lock: .venv/.installed
 	$(COMPILE) --group ministack -o requirements/ministack.txt
 	$(COMPILE) --group lambda-runtime -o requirements/lambda-runtime.txt
 	$(COMPILE) api_lambda/fetcher/requirements.in -o api_lambda/fetcher/requirements.txt
+	$(COMPILE) bench/price_api/variants/powertools/requirements.in -o bench/price_api/variants/powertools/requirements.txt
+	$(COMPILE) bench/price_api/variants/fastapi/requirements.in -o bench/price_api/variants/fastapi/requirements.txt
 
 clean:
 	rm -rf .venv .local

@@ -1,6 +1,5 @@
 """A small DynamoDB client: signed JSON calls over one kept-alive connection."""
 
-import http.client
 import json
 import random
 import ssl
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sigv4 import Signer
 from variables import Settings
+from wire import Connection
 
 Item = dict[str, dict[str, Any]]
 
@@ -65,11 +65,12 @@ class DynamoDB:
         self._secure = endpoint.scheme == "https"
         self._ca_bundle = settings.ca_bundle
         self._tls: ssl.SSLContext | None = None
-        self._address = endpoint.netloc
+        self._name = endpoint.hostname or ""
+        self._port = endpoint.port or (443 if self._secure else 80)
         self._host = endpoint.netloc.removesuffix(":443" if self._secure else ":80")
         self._token = settings.credentials.token
         self._signer = Signer(settings.credentials, settings.region, "dynamodb")
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: Connection | None = None
         self.deadline = float("inf")
         self.spent_seconds = 0.0
 
@@ -105,10 +106,10 @@ class DynamoDB:
         reused = self._connection is not None
         try:
             status, body = self._send(operation, payload, min(timeout, left))
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             self.close()
             # A server may drop an idle connection while Lambda had this process frozen.
-            if reused and isinstance(error, (ConnectionError, http.client.HTTPException)):
+            if reused and isinstance(error, ConnectionError):
                 return self._try(operation, payload, timeout)
             raise _RetryError(f"{type(error).__name__}: {error}") from error
         return _read(status, body)
@@ -117,21 +118,15 @@ class DynamoDB:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._open(timeout)
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout)
-        connection.request("POST", "/", payload, self._headers(operation, payload))
-        response = connection.getresponse()
-        body = response.read()
-        if response.will_close:
+        answer = connection.post(self._headers(operation, payload), payload, timeout)
+        if not connection.is_open:
             self.close()
-        return response.status, body
+        return answer
 
-    def _open(self, timeout: float) -> http.client.HTTPConnection:
-        if not self._secure:
-            return http.client.HTTPConnection(self._address, timeout=timeout)
-        if self._tls is None:  # kept: a lost connection must not read the certificates again
+    def _open(self, timeout: float) -> Connection:
+        if self._secure and self._tls is None:  # kept: a lost connection reads no roots again
             self._tls = ssl.create_default_context(cafile=self._ca_bundle)
-        return http.client.HTTPSConnection(self._address, timeout=timeout, context=self._tls)
+        return Connection(self._name, self._port, self._tls, timeout)
 
     def _headers(self, operation: str, payload: bytes) -> dict[str, str]:
         headers = {

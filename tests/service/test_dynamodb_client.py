@@ -3,7 +3,10 @@
 import json
 import re
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -224,3 +227,58 @@ def test_server_of_another_root_is_not_trusted(
             call("another.pem")
         with pytest.raises(price_lambda.dynamodb.UnavailableError, match="CERTIFICATE_VERIFY"):
             call("ours.pem", host="localhost")
+
+
+NO_HTTP = [
+    b"",
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+    b"SSH-2.0-OpenSSH\r\n\r\n",
+    b"HTTP/1.1 abc\r\ncontent-length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000,
+]
+
+
+@contextmanager
+def saying(*answers: bytes) -> Iterator[str]:
+    """A server that says these bytes, one after each request, and hangs up after the last."""
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            for answer in answers:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.mark.parametrize("answer", NO_HTTP, ids=lambda answer: repr(answer[:40]))
+def test_answer_that_is_no_http_is_as_good_as_none(
+    price_lambda: SimpleNamespace, answer: bytes
+) -> None:
+    """Cut short, of another protocol, without a length: a failed try, never a wrong answer."""
+    with saying(answer) as url, pytest.raises(price_lambda.dynamodb.UnavailableError):
+        client_of(price_lambda, url).call("GetItem", {}, price_lambda.dynamodb.Patience(3, 0))
+
+
+def test_answer_is_read_whatever_way_it_is_written(price_lambda: SimpleNamespace) -> None:
+    """An interim answer, other cases of names, blanks, and a body that comes apart."""
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    first = interim + b"HTTP/1.1 200 \r\nCONTENT-Length:   11 \r\nX-A: b:c\r\n\r\n" + b'{"Item":{}}'
+    last = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: Close\r\n\r\n{}"
+    with saying(first, last) as url:
+        client = client_of(price_lambda, url)
+        once = price_lambda.dynamodb.Patience(3, 0)
+
+        assert client.call("GetItem", {}, once) == {"Item": {}}
+        assert client.call("GetItem", {}, once) == {}
+    assert client._connection is None  # the server said that it closes

@@ -134,7 +134,7 @@ class Store:
         """From now on every call meets a port that nobody listens on, and both memories rest."""
         store = self.api._store
         store.close()
-        store._address = "127.0.0.1:1"
+        store._port = 1
         self.api._snapshot._tried_at = float("-inf")
 
 
