@@ -1,0 +1,90 @@
+"""Admission: a request counts only with the policy that stands in its commit."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.admission import Admission
+from release.policy import parse_policy
+from release.promotion import PromotionRequest
+
+TEXT = (Path(__file__).parents[2] / "release.toml").read_text()
+
+
+@pytest.fixture
+def commit(tmp_path):
+    """Makes a commit of this release.toml; its sha."""
+
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=carol", "-c", "user.email=carol@example.org")
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet")
+
+    def make(text: str = TEXT) -> str:
+        (tmp_path / "release.toml").write_text(text)
+        git("add", "--all")
+        git("commit", "--quiet", "--allow-empty", "--message", "change")
+        return git("rev-parse", "HEAD")
+
+    return make
+
+
+def admission(folder: Path, *, accepts_claims: bool = False) -> Admission:
+    return Admission(folder, accepts_claims=accepts_claims, temporal_ui=None)
+
+
+def request(sha: str, text: str = TEXT, factor: float = 1) -> PromotionRequest:
+    policy = parse_policy(text).compressed(factor)
+    return PromotionRequest(
+        sha=sha, version="1.2.3", requested_by="dora", policy=policy, clock_factor=factor
+    )
+
+
+@pytest.mark.parametrize("factor", [1, 12])
+def test_request_with_its_commits_policy_is_admitted(tmp_path, commit, factor):
+    """As it stands, or with the clock that the request names."""
+    order = request(commit(), factor=factor)
+
+    assert admission(tmp_path).admit_request(order).accepts_claims is False
+    assert admission(tmp_path, accepts_claims=True).admit_request(order).accepts_claims is True
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('people = ["alice"]', 'people = ["mallory"]'),
+        ("authors_may_approve = false", "authors_may_approve = true"),
+        ('{ canary_weight = 0.1, min_duration = "1m" },', ""),
+        ('bake = "5m"', 'bake = "0s"'),
+    ],
+)
+def test_request_with_a_policy_of_its_own_is_refused(tmp_path, commit, old, new):
+    """Whoever can start a workflow cannot bring rosters or a ladder of their own."""
+    sha = commit()
+    assert TEXT.count(old) == 1
+
+    with pytest.raises(ApplicationError, match=f"not the one in {sha[:12]}") as refused:
+        admission(tmp_path).admit_request(request(sha, TEXT.replace(old, new)))
+
+    assert refused.value.non_retryable
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("not = [toml", "is not valid TOML"), ("service = 1", "service: ")]
+)
+def test_commit_with_a_broken_policy_is_refused(tmp_path, commit, text, said):
+    """One line, and no retry."""
+    with pytest.raises(ApplicationError, match=said):
+        admission(tmp_path).admit_request(request(commit(text)))
+
+
+def test_unknown_commit_is_refused(tmp_path, commit):
+    """A commit that the worker's repository does not have."""
+    commit()
+
+    with pytest.raises(ApplicationError, match=r"has no release\.toml here"):
+        admission(tmp_path).admit_request(request("0" * 40))
