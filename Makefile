@@ -2,21 +2,34 @@
 PYTHON ?= python3
 V := .venv/bin
 ENVS := .venv/envs
+# a promotion's clean checkout has no .venv: `make lint TOOLS=` takes the tools of the PATH
+TOOLS := $(CURDIR)/$(V)/
+INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test lint bench-price-api histories lock clean
+.PHONY: demo test lint types security-scan coverage bench-price-api histories lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
 
-test: .venv/.installed lint
-	$(V)/pytest -q
+test: $(INSTALLED) $(ENVS)/github-api/.installed lint types security-scan
+	$(TOOLS)pytest -q
 
-lint: .venv/.installed
-	$(V)/ruff format --check .
-	$(V)/ruff check .
-	$(V)/mypy starter.py worker.py settings.py cli workflows activities release infra bench
-	cd api_lambda/prices && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
-	cd api_lambda/fetcher && ../../$(V)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
+lint: $(INSTALLED)
+	$(TOOLS)ruff format --check .
+	$(TOOLS)ruff check --output-format concise .
+
+types: $(INSTALLED)
+	$(TOOLS)mypy starter.py worker.py settings.py cli workflows activities release infra bench
+	cd api_lambda/prices && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
+	cd api_lambda/fetcher && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
+
+security-scan: $(INSTALLED)
+	$(TOOLS)bandit --quiet --configfile pyproject.toml --format custom --msg-template '{relpath}:{line}: {test_id} {msg}' --recursive .
+	@echo "no findings"
+
+# the tests that can run within a promotion: tests/whole would start promotions in its turn
+coverage: $(INSTALLED)
+	$(TOOLS)pytest -q --ignore=tests/whole --ignore=tests/local_supervisor/test_supervisor_processes.py --cov --cov-report=json
 
 # the price handler beside others, on the same work: bench/price_api/README.md
 bench-price-api: .venv/.installed
@@ -37,6 +50,14 @@ histories: .venv/.installed
 	$(ENVS)/lambda-runtime/bin/pip install --quiet --require-hashes -r requirements/lambda-runtime.txt
 	touch $@
 
+# what tests/github holds us to; of every GitHub's description, plain and spelled out, one is read
+$(ENVS)/github-api/.installed: requirements/github-api/package.json requirements/github-api/package-lock.json | .venv/.installed
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	find $(@D)/node_modules/@octokit/openapi/generated -name '*.json' ! -name api.github.com.json -delete
+	touch $@
+
 # --no-emit-index-url keeps the lock files free of hosts; --universal serves every Python from 3.11
 COMPILE := $(V)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --upgrade --quiet
 
@@ -45,8 +66,9 @@ lock: .venv/.installed
 	$(COMPILE) --group ministack -o requirements/ministack.txt
 	$(COMPILE) --group lambda-runtime -o requirements/lambda-runtime.txt
 	$(COMPILE) api_lambda/fetcher/requirements.in -o api_lambda/fetcher/requirements.txt
+	cd requirements/github-api && npm update --package-lock-only --omit-lockfile-registry-resolved=true
 	$(COMPILE) bench/price_api/variants/powertools/requirements.in -o bench/price_api/variants/powertools/requirements.txt
 	$(COMPILE) bench/price_api/variants/fastapi/requirements.in -o bench/price_api/variants/fastapi/requirements.txt
 
 clean:
-	rm -rf .venv .local
+	rm -rf .venv .local .coverage* coverage.json
