@@ -25,11 +25,23 @@ class AwsClients:
     cloudwatch: Any
     ssm: Any
     secrets: Any
+    logs: Any
+    dynamodb: Any
+    events: Any
 
     @classmethod
     def from_environment(cls) -> Self:
         """Clients of the account and endpoints that the process environment names."""
-        names = ("lambda", "s3", "cloudwatch", "ssm", "secretsmanager")
+        names = (
+            "lambda",
+            "s3",
+            "cloudwatch",
+            "ssm",
+            "secretsmanager",
+            "logs",
+            "dynamodb",
+            "events",
+        )
         return cls(*(boto3.client(name, config=_CONFIG) for name in names))
 
 

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.inputs import StagingInput
 from activities.staging import Check, Staging, StagingClient, body
-from release.promotion import CheckResult
+from release.verdict import CheckResult
 
 Test = Callable[[StagingClient, StagingInput, Check], None]
 

@@ -1,20 +1,60 @@
-"""Staging as its consumers see it: its address, its test key, and an HTTP client for both."""
+"""Staging as its consumers see it: its address, its test keys, and an HTTP client for both."""
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Self
 
 import httpx
 from temporalio import activity
 
-from activities.inputs import StagingInput
-from release.promotion import CheckResult, Verdict
+from activities.inputs import ChecksInput, StagingInput
+from release.verdict import CheckResult, Verdict
 
 KEY_HEADER = "X-API-Key"
 _TIMEOUT_SECONDS = 10.0
 _MAX_RATE_LIMIT_WAIT_SECONDS = 70
+_MOST_FINDINGS = 10
+
+Pause = Callable[[float], None]
+"""Waits so many seconds; raises when there is nothing left to wait for."""
+
+
+def heartbeat_and_wait(seconds: float) -> None:
+    """The activity has said that it is alive, and the seconds have passed."""
+    activity.heartbeat()
+    time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class TestKeys:
+    """An environment's own API keys; each kind is known in the logs by its masked form."""
+
+    __test__ = False  # not pytest's
+
+    ordinary: tuple[str, ...] = field(repr=False)
+    outage: str = field(repr=False)  # asks for prices that are too old: 503 answers by intention
+    rate_limit: str = field(repr=False)  # is driven into its limit
+
+    @classmethod
+    def of(cls, secret: str) -> Self:
+        """The keys of the secret's JSON list.
+
+        Raises:
+            ValueError: it is not a list of at least 3 keys.
+        """
+        keys = json.loads(secret)
+        if not isinstance(keys, list) or len(keys) < 3:
+            raise ValueError("the secret of test API keys is not a JSON list of 3 or more")
+        *ordinary, outage, rate_limit = map(str, keys)
+        return cls(tuple(ordinary), outage, rate_limit)
+
+    def all(self) -> tuple[str, ...]:
+        """Every key."""
+        return (*self.ordinary, self.outage, self.rate_limit)
 
 
 class Staging:
@@ -25,48 +65,96 @@ class Staging:
         self._secrets = secrets
 
     @contextmanager
-    def client(self, order: StagingInput) -> Iterator["StagingClient"]:
+    def client(self, order: StagingInput | ChecksInput) -> Iterator["StagingClient"]:
         """A client of the environment, closed at the end."""
+        with self.connect(order) as client:
+            yield client
+
+    def connect(
+        self, order: StagingInput | ChecksInput, pause: Pause = heartbeat_and_wait
+    ) -> "StagingClient":
+        """A client of the environment, to be closed by its caller."""
         prefix = f"{order.service}/{order.environment}"
         url = self._ssm.get_parameter(Name=f"/{prefix}/url")["Parameter"]["Value"]
-        key = self._secrets.get_secret_value(SecretId=f"{prefix}/test-api-key")["SecretString"]
-        with httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS) as client:
-            yield StagingClient(client, key)
+        secret = self._secrets.get_secret_value(SecretId=f"{prefix}/test-api-keys")["SecretString"]
+        return StagingClient(url, TestKeys.of(secret), pause)
 
 
 class StagingClient:
-    """Requests with and without the key; a reached rate limit is waited out, not reported."""
+    """Requests with and without a key. The ordinary keys take turns, so that none is used up.
 
-    def __init__(self, client: httpx.Client, key: str) -> None:
-        self._client = client
-        self._key = key
+    Threads may share it.
+    """
 
-    def get(self, path: str, *, key: str | None = "") -> httpx.Response:
-        """The answer; `key` is the test key unless given, None sends none."""
-        headers = {} if key is None else {KEY_HEADER: key or self._key}
+    def __init__(self, url: str, keys: TestKeys, pause: Pause) -> None:
+        self.url = url
+        self.keys = keys
+        self.request_ids: list[str] = []  # of every answer that the service itself gave
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS)
+        self._pause = pause
+        self._turn = count()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def send(
+        self,
+        path: str,
+        *,
+        key: str | None = "",
+        method: str = "GET",
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """One request's answer, a 429 too. `key` is the next in turn unless given; None is none."""
+        self._pause(0)
+        sent = dict(headers or {})
+        if key is not None:
+            turn = next(self._turn) % len(self.keys.ordinary)
+            sent[KEY_HEADER] = key or self.keys.ordinary[turn]
+        answer = self._client.request(method, path, headers=sent)
+        if request_id := answer.headers.get("x-request-id"):
+            self.request_ids.append(request_id)
+        return answer
+
+    def get(self, path: str, *, key: str | None = "", **request: Any) -> httpx.Response:
+        """The answer; a reached rate limit is waited out, not reported."""
+        return self.timed(path, key=key, **request)[0]
+
+    def timed(
+        self, path: str, *, key: str | None = "", **request: Any
+    ) -> tuple[httpx.Response, float]:
+        """The answer and its own milliseconds, without any waiting for the rate limit."""
         deadline = time.monotonic() + _MAX_RATE_LIMIT_WAIT_SECONDS
         while True:
-            activity.heartbeat(path)
-            answer = self._client.get(path, headers=headers)
+            begin = time.perf_counter()
+            answer = self.send(path, key=key, **request)
+            milliseconds = (time.perf_counter() - begin) * 1000
             if answer.status_code != 429 or time.monotonic() > deadline:
-                return answer
-            time.sleep(min(1.0, float(answer.headers.get("Retry-After", "1"))))
-
-    def timed(self, path: str) -> tuple[httpx.Response, float]:
-        """The answer and its milliseconds."""
-        begin = time.perf_counter()
-        answer = self.get(path)
-        return answer, (time.perf_counter() - begin) * 1000
+                return answer, milliseconds
+            self._pause(min(1.0, float(answer.headers.get("Retry-After", "1"))))
 
 
 class Check:
-    """Collects what one check found wrong; the verdict follows from it."""
+    """Collects what one check found; the verdict follows from it.
+
+    Failed is only what was measured and found wrong.
+    """
 
     def __init__(self, check_id: str, text: str) -> None:
         self.id = check_id
         self.text = text
         self._wrong: list[str] = []
+        self._unmeasured: list[str] = []
+        self._not_applicable: list[str] = []
         self._seen: list[str] = []
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something was found wrong so far."""
+        return bool(self._wrong)
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Record `otherwise` unless it holds."""
@@ -77,10 +165,32 @@ class Check:
         """A figure for the evidence."""
         self._seen.append(figure)
 
+    def not_applicable(self, reason: str) -> None:
+        """There is nothing here that the check could be about."""
+        self._not_applicable.append(reason)
+
+    def could_not(self, reason: str) -> None:
+        """Something was not measured, so the check cannot pass; measured again it may."""
+        self._unmeasured.append(reason)
+
     def result(self) -> CheckResult:
-        """Passed unless something was wrong."""
-        verdict = Verdict.FAILED if self._wrong else Verdict.PASSED
-        evidence = "; ".join(self._wrong or self._seen)
+        """Failed before inconclusive before not applicable; passed when none of them."""
+        if self._wrong:
+            return self._result(Verdict.FAILED, self._wrong)
+        if self._unmeasured:
+            return self._result(Verdict.INCONCLUSIVE, [*self._unmeasured, *self._seen])
+        if self._not_applicable:
+            return self._result(Verdict.NOT_APPLICABLE, self._not_applicable)
+        return self._result(Verdict.PASSED, self._seen)
+
+    def interrupted(self, reason: str) -> CheckResult:
+        """Inconclusive, whatever was found until then: the check did not come to its end."""
+        found = [*self._wrong, *self._seen]
+        return self._result(Verdict.INCONCLUSIVE, [reason, *found])
+
+    def _result(self, verdict: Verdict, parts: list[str]) -> CheckResult:
+        shown, rest = parts[:_MOST_FINDINGS], len(parts) - _MOST_FINDINGS
+        evidence = "; ".join([*shown, *([f"and {rest} more"] if rest > 0 else [])])
         return CheckResult(id=self.id, text=self.text, verdict=verdict, evidence=evidence)
 
 

@@ -35,6 +35,12 @@ def looks_like_key(text: str) -> bool:
     return text.startswith(("cw_live_", "cw_test_"))
 
 
+def masked(key: str) -> str:
+    """The form in which the price API logs the key."""
+    prefix = key[: key.index("_", 3) + 1]
+    return f"{prefix}****{key[-_SHOWN_CHARACTERS:]}"
+
+
 class ApiKey(Message):
     """What is known of a key; the key itself is not."""
 
@@ -52,7 +58,6 @@ class ApiKey(Message):
         cls, key: str, name: str, created_by: str, now: datetime, lifetime: timedelta | None = None
     ) -> Self:
         """A new key's record."""
-        prefix = key[: key.index("_", 3) + 1]
         return cls(
             digest=digest(key),
             name=name,
@@ -60,7 +65,7 @@ class ApiKey(Message):
             created_at=now,
             created_by=created_by,
             expires_at=now + lifetime if lifetime else None,
-            masked=f"{prefix}****{key[-_SHOWN_CHARACTERS:]}",
+            masked=masked(key),
         )
 
     @property

@@ -50,7 +50,7 @@ def fetch(
         if pause is None:
             break
         # Up to a quarter more, so that several clients do not come back together.
-        wait = max(pause, failure.retry_after or 0) * random.uniform(1, 1.25)  # noqa: S311
+        wait = max(pause, failure.retry_after or 0) * random.uniform(1, 1.25)  # noqa: S311 # nosec B311
         if time.monotonic() + wait >= deadline:
             raise FeedError(f"{failure}; no time for another try") from failure
         time.sleep(wait)

@@ -93,7 +93,8 @@ class DynamoDB:
                 cause = error
             finally:
                 self.spent_seconds += time.monotonic() - started
-            pause = random.uniform(0, 0.05 * 2**attempt)  # noqa: S311 jitter is no secret
+            # jitter is no secret
+            pause = random.uniform(0, 0.05 * 2**attempt)  # noqa: S311 # nosec B311
             if attempt == patience.retries or time.monotonic() + pause >= self.deadline:
                 break
             time.sleep(pause)

@@ -17,6 +17,8 @@ from infra.local.settings import Frozen
 from release.alarms import rollback_alarms
 from release.api_keys import ApiKey, new_key
 
+_TEST_KEYS = 8  # as the checks of staging share them out: activities/staging.py
+
 __all__ = ["EnvironmentReport", "EnvironmentSpec", "create_api_keys", "create_environment"]
 
 
@@ -49,7 +51,7 @@ def create_environment(
     created, aliases = create_functions(clients.client("lambda"), spec)
     _create_log_groups(clients.client("logs"), spec)
     _put_url(clients.client("ssm"), spec)
-    _create_test_api_key(clients, spec)
+    _create_test_api_keys(clients, spec)
     _put_schedule(clients.client("events"), spec, aliases["fetcher"]["AliasArn"])
     return EnvironmentReport(
         created=created,
@@ -101,18 +103,21 @@ def _put_url(ssm: Any, spec: EnvironmentSpec) -> None:
     ssm.put_parameter(Name=name, Value=spec.url, Type="String", Overwrite=True)
 
 
-def _create_test_api_key(clients: Clients, spec: EnvironmentSpec) -> None:
+def _create_test_api_keys(clients: Clients, spec: EnvironmentSpec) -> None:
     secrets_manager = clients.client("secretsmanager")
-    name = f"{spec.service}/{spec.environment}/test-api-key"
+    name = f"{spec.service}/{spec.environment}/test-api-keys"
     with already_there("ResourceExistsException"):
-        secrets_manager.create_secret(Name=name, SecretString=new_key(spec.environment))
-    key = secrets_manager.get_secret_value(SecretId=name)["SecretString"]
-    with already_there("ConditionalCheckFailedException"):
-        clients.client("dynamodb").put_item(
-            TableName=spec.name,
-            Item=ApiKey.of(key, "integration tests", "laptop", datetime.now(UTC)).to_item(),
-            ConditionExpression="attribute_not_exists(PK)",
-        )
+        fresh = [new_key(spec.environment) for _ in range(_TEST_KEYS)]
+        secrets_manager.create_secret(Name=name, SecretString=json.dumps(fresh))
+    keys = json.loads(secrets_manager.get_secret_value(SecretId=name)["SecretString"])
+    dynamodb, now = clients.client("dynamodb"), datetime.now(UTC)
+    for number, key in enumerate(keys, start=1):
+        with already_there("ConditionalCheckFailedException"):
+            dynamodb.put_item(
+                TableName=spec.name,
+                Item=ApiKey.of(key, f"staging checks {number}", "laptop", now).to_item(),
+                ConditionExpression="attribute_not_exists(PK)",
+            )
 
 
 def _put_schedule(events: Any, spec: EnvironmentSpec, alias_arn: str) -> None:

@@ -31,7 +31,7 @@ def settle(ports: Ports, unused: frozenset[str]) -> Ports:
 
 
 def _any_free(avoid: set[int]) -> int:
-    candidates = random.sample(range(_FIRST, _LAST + 1), 200)
+    candidates = random.sample(range(_FIRST, _LAST + 1), 200)  # nosec B311
     for port in candidates:
         if port not in avoid and _free(port):
             return port

@@ -73,7 +73,9 @@ def laptop_parts(settings: LaptopSettings, state: LaptopState) -> list[Part]:
     worker = Part(
         name="worker",
         command=tuple(settings.worker_command),
-        environment=without_cloud_settings() | client | {"PYTHONUNBUFFERED": "1"},
+        environment=without_cloud_settings()
+        | client
+        | {"PYTHONUNBUFFERED": "1", "RELEASE_PROFILE": "laptop"},
         after=frozenset(part.name for part in parts),
         ready_line=WORKER_READY_LINE,
         stop_seconds=10,

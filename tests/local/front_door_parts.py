@@ -25,7 +25,7 @@ from botocore.config import Config
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = ROOT / ".venv" / "envs"
+ENVIRONMENTS = Path(sys.prefix) / "envs"  # as the laptop cloud finds them: a checkout has none
 BUCKET = "artifacts"
 SERVICE = "shop"
 STAGES = [f"e{number}" for number in range(64)]
@@ -135,6 +135,11 @@ def stop(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> No
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def measured() -> dict[str, str]:
+    """What lets a coverage run follow a process whose environment is made here."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 @contextlib.contextmanager
@@ -259,6 +264,7 @@ class FrontDoor:
             "HOST_SECRET": "of this machine",
             "AWS_ENDPOINT_URL_CLOUDWATCH": f"http://127.0.0.1:{recorder.port}",
             **ACCESS,
+            **measured(),
         }
         with self.log_file.open("wb") as log:
             self.command = [sys.executable, "-m", "infra.local.front_door", *arguments]

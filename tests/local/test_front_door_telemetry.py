@@ -1,9 +1,12 @@
 """Metrics and logs: the right dimensions, embedded metrics, delivery after an outage."""
 
 import json
+import re
+import sys
 from typing import Any
 
 import front_door_parts as parts
+import pytest
 
 
 def log_events(control_plane: int, function: str) -> list[str]:
@@ -106,7 +109,11 @@ def test_what_a_handler_prints_is_in_its_log_group(
         "ResponseMetadata"
     ]["RequestId"]
 
-    lines = parts.until(lambda: log_events(control_plane, function))
+    def reported() -> list[str]:
+        lines = log_events(control_plane, function)
+        return lines if any(f"REPORT RequestId: {request_id}" in line for line in lines) else []
+
+    lines = parts.until(reported)
 
     first = lines.index(f"START RequestId: {request_id} Version: 1")
     assert lines[first + 1 : first + 3] == [
@@ -115,6 +122,23 @@ def test_what_a_handler_prints_is_in_its_log_group(
     ]
     assert lines[first + 3].startswith(f"REPORT RequestId: {request_id}\tDuration: ")
     assert "Init Duration: " in lines[first + 3]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")
+def test_report_says_the_most_memory_that_was_used(
+    front_door: parts.FrontDoor, control_plane: int, function: str
+) -> None:
+    """A large event raises the peak of its instance, and what follows reports that peak still."""
+    for event in ({}, {"pad": "x" * 4_000_000}, {}):
+        front_door.aws.invoke(FunctionName=function, Qualifier="live", Payload=json.dumps(event))
+
+    def peaks() -> list[int]:
+        text = "\n".join(log_events(control_plane, function))
+        found = [int(peak) for peak in re.findall(r"Max Memory Used: (\d+) MB", text)]
+        return found if len(found) == 3 else []
+
+    before, raised, after = parts.until(peaks)
+    assert 5 < before < raised == after
 
 
 def test_metrics_of_an_outage_arrive_afterwards(

@@ -1,6 +1,7 @@
 """The laptop cloud with its real parts: one is started, filled, hurt, stopped and started again."""
 
 import importlib.metadata
+import json
 import os
 import shutil
 import signal
@@ -195,8 +196,10 @@ def check_service(state: LaptopState, key: str) -> None:
     assert health.json()["gitSha"] == GIT_SHA
     assert symbols_served(state, key) == {"BTC", "ETH"}
     secret = Clients(state.environment()).client("secretsmanager")
-    test_key = secret.get_secret_value(SecretId="crypto-watch/prod/test-api-key")["SecretString"]
-    assert symbols_served(state, test_key) == {"BTC", "ETH"}
+    found = secret.get_secret_value(SecretId="crypto-watch/prod/test-api-keys")["SecretString"]
+    test_keys = json.loads(found)
+    assert len(set(test_keys)) == 8
+    assert all(symbols_served(state, test_key) == {"BTC", "ETH"} for test_key in test_keys)
 
 
 def symbols_served(state: LaptopState, key: str) -> set[str]:

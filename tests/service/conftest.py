@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.local.front_door_parts import ENVIRONMENTS
 from tests.service.deployed import Deployed, platform
 from tests.service.service_parts import (
     REGION,
-    ROOT,
     Client,
     Listener,
     load_lambda,
@@ -61,7 +61,7 @@ def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
     }
-    command = [str(ROOT / ".venv/envs/ministack/bin/ministack")]
+    command = [str(ENVIRONMENTS / "ministack/bin/ministack")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT

@@ -3,9 +3,10 @@
 import json
 import subprocess
 
+from tests.local.front_door_parts import ENVIRONMENTS
 from tests.service.service_parts import ROOT
 
-PYTHON = ROOT / ".venv/envs/lambda-runtime/bin/python"
+PYTHON = ENVIRONMENTS / "lambda-runtime/bin/python"
 LIST = """
 import json, sys
 before = set(sys.modules)

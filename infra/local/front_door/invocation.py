@@ -49,10 +49,18 @@ def exit_message(code: int) -> str:
     return f"Runtime exited with error: signal: {name.lower()}"
 
 
-def report_line(request_id: str, duration_ms: float, memory_mb: int, init_ms: float | None) -> str:
-    """Lambda's REPORT line; memory is not measured here, so none is said to be used."""
+def report_line(
+    request_id: str,
+    duration_ms: float,
+    memory_mb: int,
+    used_mb: int | None,
+    init_ms: float | None,
+) -> str:
+    """Lambda's REPORT line; where `used_mb` is not measured, none is said to be used."""
     report = (
         f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
         f"Billed Duration: {math.ceil(duration_ms)} ms\tMemory Size: {memory_mb} MB"
     )
+    if used_mb is not None:
+        report += f"\tMax Memory Used: {used_mb} MB"
     return report if init_ms is None else f"{report}\tInit Duration: {init_ms:.2f} ms"

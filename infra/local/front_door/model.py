@@ -85,7 +85,8 @@ class Alias:
 
     def pick(self) -> str:
         """A version, by chance: each additional one with its weight, else the primary."""
-        draw = random.random()  # noqa: S311 - a share of traffic, not a secret
+        # a share of traffic, not a secret
+        draw = random.random()  # noqa: S311 # nosec B311
         for version, weight in self.weights:
             if draw < weight:
                 return version

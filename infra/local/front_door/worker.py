@@ -19,7 +19,7 @@ from infra.local.front_door.log_pipe import LogPipe
 from infra.local.front_door.model import FunctionVersion
 from infra.local.front_door.runtime_api import MAX_RESPONSE_BYTES, RuntimeConnection
 from infra.local.front_door.worker_environment import worker_environment
-from infra.local.front_door.worker_process import kill_group, start_process
+from infra.local.front_door.worker_process import kill_group, peak_memory_mb, start_process
 
 # Lambda gives the init phase 10 s; a function with a longer timeout inits again within that.
 _INIT_SECONDS = 10.0
@@ -165,7 +165,9 @@ class Worker:
         self._stop_timer()
         self._pipe.read(to_end=True)
         self._log(f"END RequestId: {request_id}")
-        self._log(report_line(request_id, duration_ms, self.version.memory_mb, self._unreported_ms))
+        used_mb = peak_memory_mb(self._process)
+        memory_mb, init_ms = self.version.memory_mb, self._unreported_ms
+        self._log(report_line(request_id, duration_ms, memory_mb, used_mb, init_ms))
         self._unreported_ms = None
         self._current = None
         self.idle_since = time.monotonic()

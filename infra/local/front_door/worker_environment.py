@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from infra.local.front_door.model import FunctionVersion
+from infra.local.settings import CREDENTIAL
 
 
 def worker_environment(
@@ -42,7 +43,7 @@ def worker_environment(
         "AWS_DEFAULT_REGION": host["AWS_REGION"],
         "AWS_ACCESS_KEY_ID": host["AWS_ACCESS_KEY_ID"],
         "AWS_SECRET_ACCESS_KEY": host["AWS_SECRET_ACCESS_KEY"],
-        "AWS_SESSION_TOKEN": "local",
+        "AWS_SESSION_TOKEN": CREDENTIAL,
         "AWS_EC2_METADATA_DISABLED": "true",
         **given,
     }

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import sys
@@ -36,6 +37,21 @@ async def start_process(
         start_new_session=True,
         preexec_fn=partial(_die_with, os.getpid()) if _LIBC is not None else None,
     )
+
+
+def peak_memory_mb(process: Process) -> int | None:
+    """The most memory that the process ever held, in whole MB; None where it cannot be read.
+
+    Lambda's "Max Memory Used" is the execution environment's peak, too. Linux only.
+    """
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return None
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return math.ceil(int(line.split()[1]) / 1024)
+    return None  # it has ended and waits to be reaped
 
 
 def kill_group(process: Process) -> None:

@@ -1,0 +1,235 @@
+"""Monitoring: logs, metrics and alarms say what happens in staging."""
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from activities.checks.context import CheckContext
+from activities.checks.logs import Window
+from activities.checks.metrics import Metric
+from activities.staging import Check
+from release.alarms import rollback_alarm_names, rollback_alarms
+from release.api_keys import masked
+
+_BAD_LEVELS = {"error", "critical", "fatal"}
+# The platform's own words for an invocation that came to no answer, and the runtime client's for
+# one that raised; in JSON logs it is a record's `status`.
+_PLATFORM_ERROR = re.compile(
+    r"Task timed out after|Runtime exited|RequestId: \S+ Error:|Process exited before completing"
+    r"|^\[ERROR\]|^Traceback \(most recent call last\)|Status: (timeout|error)"
+)
+_BAD_STATUS = {"error", "failure", "timeout"}
+
+
+def logs(context: CheckContext, check: Check) -> None:
+    """The log line of every request of this run has arrived."""
+    arrival = context.log_arrival()
+    figures = f"{arrival.arrived} of {arrival.expected} requests by their x-request-id"
+    complete = arrival.arrived == arrival.expected
+    check.expect(complete, f"after {arrival.seconds:.0f} s the log has {figures}")
+    check.saw(f"the log has {figures}, the last made {arrival.seconds:.1f} s before")
+
+
+def metrics(context: CheckContext, check: Check) -> None:
+    """The executed version's metrics are published and count the requests made."""
+    arrival = context.metric_arrival()
+    version = context.api_version()
+    figures = f"Requests of version {version} counts {arrival.arrived} of {arrival.expected} made"
+    enough = arrival.arrived >= arrival.expected
+    check.expect(enough, f"{figures}, after {arrival.seconds:.0f} s")
+    latency = context.metrics.total(context.own_metric("Latency"), context.started, "SampleCount")
+    check.expect(
+        latency >= arrival.expected, f"Latency has {latency:.0f} samples, {arrival.expected} made"
+    )
+    check.saw(
+        f"Requests of version {version} counts all {arrival.expected} made, "
+        f"{arrival.seconds:.1f} s after the last; Latency has {latency:.0f} samples"
+    )
+
+
+def alarms(context: CheckContext, check: Check) -> None:
+    """The flow's alarms exist, exactly as the release system defines them."""
+    described = _described(context)
+    for wanted in _wanted(context, described):
+        name = wanted["AlarmName"]
+        found = described.get(name)
+        if found is None:
+            check.expect(False, f"there is no alarm {name}")
+            continue
+        wrong = _differences(wanted, found)
+        check.expect(not wrong, f"{name}: {', '.join(wrong)}")
+        check.saw(f"{name}: {wanted['AlarmDescription']}")
+    check.saw(f"periods of {context.order.alarm_period_seconds} s")
+
+
+def alarm_thresholds(context: CheckContext, check: Check) -> None:
+    """The alarms have the flow's thresholds and live data, and none is red."""
+    context.metric_arrival()
+    described = _described(context)
+    samples = _samples(context, [m for alarm in described.values() for m in _metrics_behind(alarm)])
+    for wanted in _wanted(context, described):
+        name = wanted["AlarmName"]
+        found = described.get(name)
+        if found is None:
+            check.expect(False, f"there is no alarm {name}")
+            continue
+        limit = wanted["Threshold"]
+        threshold = float(found.get("Threshold", "nan"))
+        check.expect(threshold == limit, f"{name} has threshold {threshold:g}, not {limit}")
+        state = found["StateValue"]
+        check.expect(state != "ALARM", f"{name} is red: {found.get('StateReason')}")
+        behind = {str(metric): samples[str(metric)] for metric in _metrics_behind(found)}
+        check.expect(any(behind.values()), f"{name} has no data: {_counted(behind)}")
+        check.saw(f"{name} {state}, threshold {limit}; samples in this run: {_counted(behind)}")
+
+
+def _samples(context: CheckContext, metrics_: list[Metric]) -> dict[str, float]:
+    """How many samples of the run each metric has, once all have some or the patience is over."""
+    counted: dict[str, float] = {}
+
+    def all_have_data() -> bool:
+        for metric in metrics_:
+            if not counted.get(str(metric)):
+                counted[str(metric)] = context.metrics.total(metric, context.started, "SampleCount")
+        return all(counted.values())
+
+    context.until(all_have_data, context.patience.metrics)
+    return counted
+
+
+def _counted(samples: dict[str, float]) -> str:
+    return ", ".join(f"{metric} {count:.0f}" for metric, count in samples.items())
+
+
+def _described(context: CheckContext) -> dict[str, dict[str, Any]]:
+    names = rollback_alarm_names(context.order.service, context.order.environment)
+    answer = context.aws.cloudwatch.describe_alarms(AlarmNames=names)
+    return {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
+
+
+def _wanted(context: CheckContext, described: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The alarms as they have to be. Only the API's id is taken from what stands there.
+
+    That it is the id of staging's API shows in the data: the run's own requests have to be in it.
+    """
+    order = context.order
+    ids = [
+        metric.dimensions["ApiId"]
+        for alarm in described.values()
+        for metric in _metrics_behind(alarm)
+        if "ApiId" in metric.dimensions
+    ]
+    return rollback_alarms(
+        service=order.service,
+        environment=order.environment,
+        api_function=context.function(order.api),
+        alias=order.alias,
+        api_id=ids[0] if ids else "",
+        period_seconds=order.alarm_period_seconds,
+    )
+
+
+def _metrics_behind(alarm: dict[str, Any]) -> list[Metric]:
+    if "MetricName" in alarm:
+        return [Metric.of(alarm)]
+    stats = [query["MetricStat"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+    return [Metric.of(stat["Metric"]) for stat in stats]
+
+
+def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """The settings that are not as wanted; what AWS adds of its own is none."""
+    wrong = []
+    for key, value in wanted.items():
+        if key == "Metrics":
+            wrong += _query_differences(value, found.get("Metrics", []))
+        elif _unordered(found.get(key)) != _unordered(value):
+            wrong.append(f"{key} is {found.get(key)}, not {value}")
+    extra = set(found) & {"Metrics", "MetricName", "ExtendedStatistic"} - set(wanted)
+    wrong += [f"{key} is set" for key in extra if found[key]]
+    if not found.get("ActionsEnabled", True):
+        wrong.append("its actions are disabled")
+    return wrong
+
+
+def _query_differences(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[str]:
+    by_id = {query["Id"]: query for query in found}
+    wrong = [f"a query {name} too many" for name in set(by_id) - {q["Id"] for q in wanted}]
+    for query in wanted:
+        there = by_id.get(query["Id"], {})
+        wrong += [
+            f"{query['Id']}.{key} is {there.get(key)}, not {value}"
+            for key, value in query.items()
+            if _unordered(there.get(key)) != _unordered(value)
+        ]
+    return wrong
+
+
+def _unordered(value: Any) -> Any:
+    """The value, with the dimensions inside in one order."""
+    if isinstance(value, dict):
+        return {key: _unordered(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return sorted((_unordered(inner) for inner in value), key=json.dumps)
+    return value
+
+
+def log_errors(context: CheckContext, check: Check) -> None:
+    """Nothing unexpected stands in the log of the version under test."""
+    window = context.log_window().of(context.served_versions())
+    judge_errors(check, window, masked(context.http().keys.outage))
+
+
+def judge_errors(check: Check, window: Window, outage_key: str) -> None:
+    """No line tells of an error, but for the 503 answers that the checks provoke themselves.
+
+    Those went to the masked key `outage_key` and have no exception in them.
+    """
+    found: Counter[str] = Counter()
+    provoked = 0
+    for line in window.lines:
+        error = _error_in(line.text)
+        if error is not None and _is_provoked(line.text, outage_key):
+            provoked += 1
+        elif error is not None:
+            found[f"{line.group.rpartition('/')[2]} version {line.version}: {error}"] += 1
+    for error, times in found.most_common():
+        check.expect(False, f"{error} ({times} lines)")
+    versions = sorted({f"{line.group.rpartition('/')[2]}:{line.version}" for line in window.lines})
+    check.saw(f"no error in {window}, of {' and '.join(versions) or 'no version'}")
+    if provoked:
+        check.saw(f"left out: {provoked} with status 503 that the cache check provoked")
+
+
+def _error_in(text: str) -> str | None:
+    """What a line says went wrong; None where it tells of nothing wrong."""
+    document = _json_object(text)
+    if document is None:
+        return text[:160].replace("\n", " ") if _PLATFORM_ERROR.search(text) else None
+    record = document.get("record")
+    status = record.get("status") if isinstance(record, dict) else None
+    if status in _BAD_STATUS:
+        return f"{document.get('type')} {status}"
+    if str(document.get("level", "")).lower() not in _BAD_LEVELS:
+        return None
+    exception = document.get("exception") or {}
+    kind = exception.get("type", "") if isinstance(exception, dict) else str(exception)[-160:]
+    parts = (document.get("event"), document.get("route"), document.get("status"), kind)
+    said = " ".join(str(part) for part in parts if part)
+    return said or text[:160]
+
+
+def _is_provoked(text: str, outage_key: str) -> bool:
+    document = _json_object(text) or {}
+    is_answer = document.get("status") == 503 and "exception" not in document
+    return is_answer and document.get("apiKey") == outage_key
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
