@@ -16,6 +16,9 @@ class Settings:
     branch: str
     state_dir: Path
     temporal_ui: str | None
+    accepts_claims: bool
+    github_api: str
+    github_token_secret: str
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -25,6 +28,10 @@ class Settings:
             branch=os.environ.get("RELEASE_BRANCH", "main"),
             state_dir=Path(os.environ.get("RELEASE_STATE_DIR", ".local")).resolve(),
             temporal_ui=os.environ.get("TEMPORAL_UI_URL"),
+            # the worker's word, not a requester's: with it a name alone is an approval
+            accepts_claims=os.environ.get("RELEASE_PROFILE", "production") == "laptop",
+            github_api=os.environ.get("RELEASE_GITHUB_API", "https://api.github.com"),
+            github_token_secret=os.environ.get("RELEASE_GITHUB_TOKEN_SECRET", "release/github"),
         )
 
 

@@ -8,6 +8,7 @@ import argparse
 import getpass
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -36,18 +37,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("promotion", nargs="?", help="its commit or its id")
     status.add_argument("--watch", action="store_true", help="follow it until it ends")
     command("list", "every promotion that Temporal knows")
-    for name, text in (
-        ("approve", "let a release into production"),
-        ("reject", "refuse a release"),
-    ):
-        decide = command(name, text)
-        decide.add_argument("promotion", help="its commit or its id")
-        decide.add_argument("--comment", default="")
-    sign_off = command("sign-off", "answer a manual checklist item")
-    sign_off.add_argument("promotion", help="its commit or its id")
-    sign_off.add_argument("item", help="id of the checklist item")
-    sign_off.add_argument("--fail", action="store_true", help="it is not as it should be")
-    sign_off.add_argument("--note", default="", help="what you saw (needed with --fail)")
+    _gates(command)
     abort = command("abort", "stop a promotion; the old version takes all traffic again")
     abort.add_argument("promotion", help="its commit or its id")
     abort.add_argument("--reason", default="")
@@ -57,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     rollback.add_argument("--reason", default="")
     _keys(commands, common)
+    _approvers(commands, common)
     up = command("up", "start the laptop cloud")
     up.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")
     _clock(up, default=1.0)
@@ -64,6 +55,39 @@ def parser() -> argparse.ArgumentParser:
     demo = command("demo", "one good and one bad release, on a laptop cloud of its own")
     demo.add_argument("--keep", action="store_true", help="leave it up afterwards")
     return root
+
+
+def _gates(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    def of_promotion(name: str, text: str) -> argparse.ArgumentParser:
+        found = command(name, text)
+        found.add_argument("promotion", help="its commit or its id")
+        return found
+
+    of_promotion("checklist", "every item of both checklists, with its evidence")
+    sign_off = of_promotion("sign-off", "answer manual checklist items: they are as they should be")
+    sign_off.add_argument("item", nargs="+", help="ids of the items")
+    sign_off.add_argument("--note", default="", help="what you saw")
+    sign_off.add_argument("--link", default="", help="where it can be seen")
+    fail = of_promotion("fail", "answer a manual checklist item: it is not as it should be")
+    fail.add_argument("item", nargs=1, help="id of the item")
+    fail.add_argument("--note", required=True, help="what is wrong")
+    fail.add_argument("--link", default="", help="where it can be seen")
+    waive = of_promotion("waive", "leave open an item that could not be measured")
+    waive.add_argument("item", help="id of the item")
+    waive.add_argument("--reason", required=True, help="why it may stay open")
+    withdraw = of_promotion("withdraw", "take back a sign-off, or without item your approval")
+    withdraw.add_argument("item", nargs="?", default="", help="id of the item")
+    approve = of_promotion("approve", "let a release into production")
+    approve.add_argument("--comment", default="")
+    approve.add_argument("--digest", default="", help="of the evidence that you have seen")
+    approve.add_argument(
+        "--code", action="store_true", help="prove who you are: asks for your one-time code"
+    )
+    approve.add_argument(
+        "--github-run", type=int, metavar="ID", help="count the review of this workflow run"
+    )
+    reject = of_promotion("reject", "refuse a release")
+    reject.add_argument("--comment", default="")
 
 
 def _keys(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -88,6 +112,20 @@ def _keys(commands: Any, common: argparse.ArgumentParser) -> None:
     rotate.add_argument("key", help="its id or its name")
     rotate.add_argument("--grace", metavar="TIME", default="24h", help="default: 24h")
     rotate.add_argument("--expires", metavar="TIME", help="of the new key (default: never)")
+
+
+def _approvers(commands: Any, common: argparse.ArgumentParser) -> None:
+    text = "one-time codes of the approvers"
+    approvers = commands.add_parser("approvers", help=text, description=text)
+    actions = approvers.add_subparsers(dest="action", required=True, metavar="ACTION")
+    text = "make a secret for an authenticator app; it is shown this once"
+    enrol = actions.add_parser("enrol", help=text, description=text, parents=[common])
+    enrol.add_argument("approver", metavar="NAME")
+    enrol.add_argument(
+        "--replace", action="store_true", help="the old secret is worth nothing then"
+    )
+    text = "who has a secret"
+    actions.add_parser("list", help=text, description=text, parents=[common])
 
 
 def _clock(command: argparse.ArgumentParser, default: float | None) -> None:

@@ -7,17 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from activities.admission import Admission
 from activities.aws import AwsClients
 from activities.build import Build
-from activities.checklist import StagingChecks
+from activities.checks.staging_checks import StagingChecks
 from activities.deploy import Deploy
+from activities.github import GitHub
+from activities.github_api import GitHubApi, github_client
 from activities.integration_tests import IntegrationTests
+from activities.notify import Notify, notice_client
+from activities.one_time_code import OneTimeCodes
+from activities.project_checks import ProjectChecks
+from activities.secrets import read_secret
 from activities.staging import Staging
+from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
@@ -28,11 +37,18 @@ WORKFLOWS = [PromotionWorkflow, RollbackWorkflow]
 _MAX_ACTIVITIES = 20
 
 
-def activities(settings: Settings, aws: AwsClients) -> list[Any]:
+def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[Any]:
     """Every activity, with its clients."""
     staging = Staging(aws.ssm, aws.secrets)
     traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
+    github = GitHub(GitHubApi(_github(settings, aws)))
+    admission = Admission(
+        settings.repository,
+        accepts_claims=settings.accepts_claims,
+        temporal_ui=settings.temporal_ui,
+    )
     return [
+        admission.admit_request,
         Build(settings.repository, aws.s3).build_artifacts,
         Deploy(aws.lambda_).publish_version,
         traffic.record_baseline,
@@ -43,8 +59,21 @@ def activities(settings: Settings, aws: AwsClients) -> list[Any]:
         watch.disarm_alarms,
         watch.watch_step,
         IntegrationTests(staging).run_integration_tests,
-        StagingChecks(staging).check_staging,
+        StagingChecks(staging, aws, settings.repository).check_staging,
+        ProjectChecks(settings.repository).run_project_checks,
+        OneTimeCodes(aws.secrets, aws.dynamodb).check_code,
+        github.read_environment_review,
+        github.read_check_runs,
+        Notify(aws.secrets, notice_client()).notify,
+        Supersede(temporal, settings.repository).supersede_older,
     ]
+
+
+def _github(settings: Settings, aws: AwsClients) -> httpx.Client:
+    def token() -> str:
+        return read_secret(aws.secrets, settings.github_token_secret) or ""
+
+    return github_client(settings.github_api, token)
 
 
 async def main() -> None:
@@ -60,7 +89,9 @@ async def main() -> None:
             client,
             task_queue=TASK_QUEUE,
             workflows=WORKFLOWS,
-            activities=activities(Settings.from_environment(), AwsClients.from_environment()),
+            activities=activities(
+                Settings.from_environment(), AwsClients.from_environment(), client
+            ),
             activity_executor=executor,
             max_concurrent_activities=_MAX_ACTIVITIES,
             # a dead worker's workflows move to a live one after this, instead of after 10 s

@@ -2,12 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
+from release.channels import Channel
 from release.checklist import Limits
 from release.message import Message
-from release.policy import Checklist, Ci, Shift
+from release.policy import Ci, Shift
 from release.promotion import AliasState
+
+# it becomes part of an address: no dots alone, nothing that ends a path
+REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 
 
 class BuildInput(Message):
@@ -80,13 +84,31 @@ class WatchInput(Message):
     poll_seconds: float
 
 
+class CheckRunsInput(Message):
+    """Read the checks that GitHub has of one commit."""
+
+    repository: str = Field(pattern=REPOSITORY, description="owner/name")
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+
+
+class ReviewInput(Message):
+    """Read GitHub's review of one deployment of one commit."""
+
+    repository: str = Field(pattern=REPOSITORY, description="owner/name")
+    run_id: int = Field(gt=0)
+    environment: str = Field(min_length=1)
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+    workflow: str | None = Field(
+        None, description="the run's file, .github/workflows/promote.yml; None takes any"
+    )
+
+
 class StagingInput(Message):
     """Check the commit as it runs in staging."""
 
     service: str
     environment: str
     sha: str
-    checklist: Checklist
 
 
 class ChecksInput(Message):
@@ -112,3 +134,48 @@ class ProjectChecksInput(Message):
     checks: tuple[str, ...] = Field(description="tests, coverage, lint, types, security-scan, …")
     ci: Ci
     coverage_percent: int
+
+
+class SupersedeInput(Message):
+    """Tell older promotions of the service that wait."""
+
+    service: str
+    promotion: str = Field(description="the newer promotion's id")
+    sha: str
+    version: str
+
+
+class Admitted(Message):
+    """What the worker's profile says of approvals."""
+
+    accepts_claims: bool = Field(description="a name alone counts: the laptop's profile only")
+    temporal_ui: str = Field("", description="where people look at promotions")
+
+
+class CodeInput(Message):
+    """Check the one-time code that came with an approval."""
+
+    service: str
+    environment: str = Field(description="the one that is approved for: prod")
+    table: str = Field(description="the environment's table")
+    approver: str
+    code: str = Field(repr=False)
+    at: AwareDatetime = Field(description="when the message arrived, by the workflow's time")
+    attempt: str = Field(
+        description="the same for every retry and for nothing else: <workflow>/<run>/<number>"
+    )
+
+
+class NoticeInput(Message):
+    """Tell every channel one thing."""
+
+    channels: tuple[Channel, ...]
+    event: str = Field(description="what programs tell notices apart by")
+    service: str
+    sha: str
+    version: str
+    promotion: str = Field(description="the promotion's id")
+    title: str
+    markdown: str
+    url: str = Field("", description="where to look and to act")
+    at: AwareDatetime

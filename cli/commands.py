@@ -1,7 +1,9 @@
 """What each command does: checked input → one call → words, or JSON with `--json`."""
 
 import asyncio
+import getpass
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from cli import laptop, promotions, show
@@ -9,6 +11,7 @@ from cli.commits import AlreadyLive
 from cli.errors import NOT_COMPLETED, OK, Unreachable
 from cli.temporal import temporal
 from infra.local.settings import AlreadyRunning
+from release.decisions import Abort, Decision, SignOff, Waive, Withdrawal
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -96,28 +99,81 @@ def list_(arguments: Any) -> int:
     return OK
 
 
+def checklist(arguments: Any) -> int:
+    """Every item of both checklists, with its evidence."""
+    laptop.enter_environment()
+    return asyncio.run(_checklist(arguments))
+
+
+async def _checklist(arguments: Any) -> int:
+    async with temporal(arguments.name) as client:
+        found = await promotions.status(client, promotions.workflow_id(arguments.promotion))
+    if arguments.json:
+        print(json.dumps([item.model_dump(mode="json") for item in found.items]))
+    else:
+        show.print_checklist(found)
+    return OK
+
+
 def approve(arguments: Any) -> int:
     """Let a release into production."""
-    message = promotions.decision(arguments.name, arguments.comment)
+    message = promotions.approval(arguments, code=_one_time_code() if arguments.code else "")
     return _send(arguments, "approve", message, "approved")
+
+
+def _one_time_code() -> str:
+    """Asked for, or read from a pipe: an argument would stand in the process list and history."""
+    if sys.stdin.isatty():
+        return getpass.getpass("one-time code: ").strip()
+    return sys.stdin.readline().strip()
 
 
 def reject(arguments: Any) -> int:
     """Refuse a release."""
-    message = promotions.decision(arguments.name, arguments.comment)
+    message = Decision(approver=arguments.name, comment=arguments.comment)
     return _send(arguments, "reject", message, "rejected")
 
 
 def sign_off(arguments: Any) -> int:
-    """Answer a manual checklist item."""
-    passed = not arguments.fail
-    message = promotions.sign_off(arguments.item, arguments.name, passed, arguments.note)
-    return _send(arguments, "sign_off", message, "signed off" if passed else "failed")
+    """Answer manual checklist items: they are as they should be."""
+    return _sign(arguments, passed=True)
+
+
+def fail(arguments: Any) -> int:
+    """Answer a manual checklist item: it is not as it should be."""
+    return _sign(arguments, passed=False)
+
+
+def _sign(arguments: Any, *, passed: bool) -> int:
+    for item in arguments.item:
+        message = SignOff(
+            item=item,
+            by=arguments.name,
+            passed=passed,
+            note=arguments.note,
+            link=arguments.link,
+        )
+        code = _send(arguments, "sign_off", message, f"{item} signed off" if passed else "failed")
+        if code != OK:
+            return code
+    return OK
+
+
+def waive(arguments: Any) -> int:
+    """Leave open an item that could not be measured."""
+    message = Waive(item=arguments.item, by=arguments.name, reason=arguments.reason)
+    return _send(arguments, "waive", message, f"{arguments.item} waived")
+
+
+def withdraw(arguments: Any) -> int:
+    """Take back a sign-off, or an approval."""
+    message = Withdrawal(by=arguments.name, item=arguments.item)
+    return _send(arguments, "withdraw", message, f"withdrew {arguments.item or 'the approval of'}")
 
 
 def abort(arguments: Any) -> int:
     """Stop a promotion; the old version takes all traffic again."""
-    message = promotions.abort(arguments.name, arguments.reason)
+    message = Abort(by=arguments.name, reason=arguments.reason or "no reason given")
     return _send(arguments, "abort", message, "aborting")
 
 
@@ -138,6 +194,14 @@ def keys(arguments: Any) -> int:
     from cli import api_keys
 
     return api_keys.run(arguments)
+
+
+def approvers(arguments: Any) -> int:
+    """Give an approver a secret for one-time codes, or list who has one."""
+    laptop.enter_environment()
+    from cli import approvers as found
+
+    return found.run(arguments)
 
 
 def demo(arguments: Any) -> int:

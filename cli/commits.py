@@ -78,10 +78,24 @@ class Commits:
 
     def changes(self, sha: str, live: str | None) -> tuple[str, ...]:
         """Subjects of the commits that production does not have yet, newest first."""
-        known = live is not None and self._git("cat-file", "-e", f"{live}^{{commit}}") is not None
-        span = f"{live}..{sha}" if known else f"{sha}~1..{sha}"
-        log = self._git("log", "--format=%s", "--max-count=50", span) or ""
+        log = self._git("log", "--format=%s", "--max-count=50", self._new(sha, live)) or ""
         return tuple(line for line in log.splitlines() if line)
+
+    def authors(self, sha: str, live: str | None, policy: Policy) -> tuple[str, ...]:
+        """Who wrote these commits, as the roles name them; others by their e-mail's name."""
+        log = self._git("log", "--format=%ae%x00%an", self._new(sha, live)) or ""
+        people = {name for role in policy.approval.roles.values() for name in role.people}
+        found = set()
+        for line in log.splitlines():
+            email, _, name = line.partition("\0")
+            mailbox = email.partition("@")[0]
+            known = [n for n in (policy.approval.emails.get(email), name, mailbox) if n in people]
+            found.add(known[0] if known else mailbox)
+        return tuple(sorted(found))
+
+    def _new(self, sha: str, live: str | None) -> str:
+        known = live is not None and self._git("cat-file", "-e", f"{live}^{{commit}}") is not None
+        return f"{live}..{sha}" if known else f"{sha}~1..{sha}"
 
     def _is_ancestor(self, sha: str, of: str) -> bool:
         return self._git("merge-base", "--is-ancestor", sha, of) is not None

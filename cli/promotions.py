@@ -16,7 +16,7 @@ from cli import aws, production
 from cli.commits import Commits
 from cli.errors import CliError, Refused
 from cli.temporal import RPC_TIMEOUT, temporal
-from release.decisions import Abort, Decision, SignOff
+from release.decisions import Decision, impossible_quorum
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest, PromotionStatus, Stage, promotion_id
@@ -44,14 +44,20 @@ def prepare(revision: str, requested_by: str, clock_factor: float) -> PromotionR
     if now is None:
         raise CliError("production has no first release; create the environment first")
     repository.check_not_behind(sha, now.sha)
-    return PromotionRequest(
+    request = PromotionRequest(
         sha=sha,
         version=repository.version(sha),
         requested_by=requested_by,
         changes=repository.changes(sha, now.sha),
+        authors=repository.authors(sha, now.sha, policy),
+        running_version=now.release,
         policy=policy.compressed(clock_factor),
         clock_factor=clock_factor,
     )
+    impossible = impossible_quorum(request)
+    if impossible:
+        raise CliError(impossible)
+    return request
 
 
 async def start(client: Client, request: PromotionRequest) -> tuple[WorkflowHandle[Any, Any], bool]:
@@ -126,19 +132,25 @@ async def send(name: str, reference: str, message: Message, sender: str) -> None
         await handle.execute_update(name, message, rpc_timeout=RPC_TIMEOUT)
 
 
-def decision(name: str, comment: str) -> Decision:
-    """An approver's word."""
-    return Decision(approver=name, comment=comment)
+def approval(arguments: Any, code: str) -> Decision:
+    """An approver's yes; GitHub's review names its people itself."""
+    by_github = arguments.github_run is not None
+    return Decision(
+        approver="" if by_github else arguments.name,
+        comment=arguments.comment,
+        digest=arguments.digest,
+        code=code,
+        github_run=arguments.github_run,
+    )
 
 
-def sign_off(item: str, name: str, passed: bool, note: str) -> SignOff:
-    """An answer to a manual item."""
-    return SignOff(item=item, by=name, passed=passed, note=note)
-
-
-def abort(name: str, reason: str) -> Abort:
-    """A stop."""
-    return Abort(by=name, reason=reason or "no reason given")
+def signers(policy: Policy) -> dict[str, str]:
+    """Manual item → somebody who may sign it off; for the demo's and the tests' people."""
+    return {
+        item.id: policy.approval.roles[item.manual[0]].people[0]
+        for item in policy.checklist.items()
+        if item.manual
+    }
 
 
 async def list_promotions(identity: str) -> list[dict[str, Any]]:

@@ -1,20 +1,32 @@
 """A promotion in a terminal: printed once, or followed live until it ends."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client
 
 from cli import promotions
 from cli.errors import NOT_COMPLETED, OK, Unreachable
-from release.promotion import Outcome, PromotionStatus, StepRecord, Verdict
+from release.checklist import DONE, Answer, ItemState
+from release.promotion import Outcome, PromotionStatus, Stage, StepRecord
+from release.verdict import Verdict
 
 _COLOURS = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INCONCLUSIVE: "yellow"}
+_ANSWER_COLOURS = {
+    Answer.PASSED: "green",
+    Answer.FAILED: "red",
+    Answer.INCONCLUSIVE: "yellow",
+    Answer.NOT_APPLICABLE: "dim",
+    Answer.WAIVED: "yellow",
+    Answer.WAITING: "cyan",
+}
 _POLL_SECONDS = 1.0
 
 
@@ -53,8 +65,10 @@ def exit_code(status: PromotionStatus) -> int:
 def render(status: PromotionStatus, counts: dict[str, Any]) -> RenderableType:
     """The promotion as a person reads it."""
     parts: list[RenderableType] = [_head(status)]
-    if status.checks or status.waiting_for:
-        parts.append(_checks(status))
+    if status.items or status.tests:
+        parts.append(_gates(status))
+    if status.report:
+        parts.append(Markdown(status.report))
     if status.steps:
         parts.append(_steps(status, counts))
     refused = [record for record in status.inbox if not record.accepted]
@@ -82,14 +96,59 @@ def _head(status: PromotionStatus) -> RenderableType:
     return table
 
 
-def _checks(status: PromotionStatus) -> RenderableType:
+def _gates(status: PromotionStatus) -> RenderableType:
+    """What people look at first: what is not done, and how much is; `checklist` shows all."""
     table = Table(box=None, padding=(0, 2), show_header=False)
-    for check in status.checks:
-        mark = Text(check.verdict.value, style=_COLOURS[check.verdict])
-        table.add_row(mark, check.text, Text(check.evidence, style="dim"))
-    for item in status.waiting_for:
-        table.add_row(Text("waiting", style="cyan"), item, f"starter.py sign-off … {item}")
-    return table
+    for test in status.tests:
+        if test.verdict is not Verdict.PASSED:
+            table.add_row(Text(test.verdict.value, style="red"), test.text, test.evidence)
+    for item in status.items:
+        if item.answer not in DONE and not _is_approval(item):
+            table.add_row(*_item(item))
+    if status.stage is Stage.APPROVAL:
+        for role in status.quorum:
+            so_far = ", ".join(role.approved_by) or f"any of {', '.join(role.people)}"
+            count = f"{len(role.approved_by)} of {role.needed}"
+            style = "green" if role.is_filled else "cyan"
+            table.add_row(
+                Text(count, style=style), f"{role.role.replace('_', ' ')} approval", so_far
+            )
+    done = sum(item.answer in DONE for item in status.items)
+    passed = sum(test.verdict is Verdict.PASSED for test in status.tests)
+    counts = [f"{passed} of {len(status.tests)} integration tests passed"]
+    if status.items:
+        counts.append(f"{done} of {len(status.items)} checklist items done")
+    return Group(Text(", ".join(counts), style="dim"), table)
+
+
+def print_checklist(status: PromotionStatus) -> None:
+    """Both checklists, every item with its evidence."""
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    if not status.items:
+        console.print(f"the checklist has not begun; the promotion is in: {status.stage.value}")
+        return
+    table = Table(box=None, padding=(0, 2), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    heading = ""
+    for item in status.items:
+        if f"{item.part.value}: {item.group}" != heading:
+            heading = f"{item.part.value}: {item.group}"
+            table.add_row("", Text(f"\n{heading}", style="bold"), "")
+        table.add_row(*_item(item))
+    console.print(table)
+    done = sum(item.answer in DONE for item in status.items)
+    console.print(f"\n{done} of {len(status.items)} done")
+
+
+def _item(item: ItemState) -> tuple[Text, str, Text]:
+    known = item.needs if item.answer is Answer.WAITING else item.evidence
+    mark = Text(item.answer.value, style=_ANSWER_COLOURS[item.answer])
+    return mark, item.id, Text(f"{item.text}\n{known}" if known else item.text)
+
+
+def _is_approval(item: ItemState) -> bool:
+    return item.needs.startswith("approval by")
 
 
 def _steps(status: PromotionStatus, counts: dict[str, Any]) -> RenderableType:

@@ -1,11 +1,13 @@
 """The checklists of the flow as data: what has to be true, and how each item is answered."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from release.message import Message
+from release.verdict import CheckResult
 
 
 class Part(StrEnum):
@@ -48,3 +50,60 @@ class Limits(Message):
     price_age_minutes: int = Field(5, gt=0)
     log_window_hours: float = Field(24, gt=0, description="in which no unexpected error is logged")
     coverage_percent: int = Field(80, ge=0, le=100)
+
+
+class Answer(StrEnum):
+    """Where an item stands."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    NOT_APPLICABLE = "n/a"
+    WAIVED = "waived"
+    WAITING = "waiting"
+
+
+DONE = frozenset({Answer.PASSED, Answer.NOT_APPLICABLE, Answer.WAIVED})
+"""Answers with which an item holds nothing up."""
+
+
+class Signature(Message):
+    """A person's answer to one item."""
+
+    by: str
+    at: datetime
+    passed: bool
+    note: str = ""
+    link: str = ""
+
+
+class Waiver(Message):
+    """A person's word that an item which could not be measured may be left open."""
+
+    by: str
+    at: datetime
+    reason: str
+
+
+class ItemState(Message):
+    """One item with its answer, and what the answer rests on."""
+
+    part: Part
+    group: str
+    id: str
+    text: str
+    answer: Answer
+    evidence: str = ""
+    needs: str = Field("", description="what a waiting item waits for")
+
+
+class Answers(Message):
+    """All that is known of the items so far."""
+
+    results: dict[str, CheckResult] = Field({}, description="named check → its last result")
+    signatures: dict[str, Signature] = Field({}, description="item id → the sign-off that counts")
+    waivers: dict[str, Waiver] = Field({}, description="item id → its waiver")
+
+
+STAGING_VALIDATION, BENCHMARKS = "staging-validation", "benchmarks"
+"""Named checks that follow from other answers."""

@@ -1,22 +1,24 @@
-"""What people send to a promotion, and the rules by which it is accepted or refused.
-
-Who somebody is, is a claim in the payload: the Temporal UI sends no identity at all.
-"""
+"""What people send to a promotion, and the rules by which it is accepted or refused."""
 
 from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
+from release.checklist import Answer, ItemState
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest
+from release.quorum import roles_asked
 
 
 class Decision(Message):
-    """An approval or a rejection of the release."""
+    """An approval or a rejection of the release, with what proves whose it is."""
 
-    approver: str = Field(min_length=1)
+    approver: str = ""
     comment: str = ""
+    digest: str = Field("", description="evidence digest it is meant for, or its first characters")
+    code: str = Field("", repr=False, description="one-time code of the approver")
+    github_run: int | None = Field(None, description="workflow run whose review is to be read")
 
 
 class SignOff(Message):
@@ -26,6 +28,29 @@ class SignOff(Message):
     by: str = Field(min_length=1)
     passed: bool = True
     note: str = ""
+    link: str = ""
+
+
+class Withdrawal(Message):
+    """A sign-off or, without an item, an approval taken back before the deploy begins."""
+
+    by: str = Field(min_length=1)
+    item: str = ""
+
+
+class Waive(Message):
+    """An item that could not be measured is left open, for a reason."""
+
+    item: str = Field(min_length=1)
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+
+
+class Supersession(Message):
+    """A newer commit of the service has come as far: this release need not wait any more."""
+
+    by: str = Field(min_length=1, description="the newer promotion's id")
+    version: str = ""
 
 
 class Abort(Message):
@@ -40,6 +65,9 @@ MessageType = TypeVar("MessageType", bound=Message)
 EXAMPLES: dict[type[Message], str] = {
     Decision: '{"approver": "alice", "comment": "looks good"}',
     SignOff: '{"item": "manual-verification", "by": "alice", "note": "used it on staging"}',
+    Withdrawal: '{"by": "alice", "item": "manual-verification"}',
+    Waive: '{"item": "memory", "by": "alice", "reason": "no REPORT lines today, see OPS-7"}',
+    Supersession: '{"by": "promotion/crypto-watch/0123456789ab", "version": "1.2.4"}',
     Abort: '{"by": "alice", "reason": "wrong commit"}',
 }
 
@@ -54,38 +82,86 @@ def read_payload(kind: type[MessageType], payload: Any) -> MessageType | str:
     try:
         return kind.model_validate({} if payload is None else payload)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "payload"
         return f"{where}: {first['msg']}; send {EXAMPLES[kind]}"
 
 
 def refuse_decision(request: PromotionRequest, decision: Decision) -> str | None:
     """Why this person may not decide on this release, or None."""
-    if request.policy.approval.role_of(decision.approver) is None:
-        return f"{decision.approver} is not an approver; who may: {who_may(request)}"
-    if decision.approver == request.requested_by:
-        return f"{decision.approver} requested this release and cannot decide on it"
+    name, approval = decision.approver, request.policy.approval
+    if not name:
+        return f"who are you? send {EXAMPLES[Decision]}"
+    if not approval.roles_of(name):
+        return f"{name} is not an approver; who may: {who_may(request)}"
+    if name == request.requester:
+        return f"{name} requested this release and cannot decide on it"
+    if name in request.authors and not approval.authors_may_approve:
+        return f"{name} wrote a part of this release and cannot decide on it"
+    if not set(approval.roles_of(name)) & set(roles_asked(approval, major=request.is_major)):
+        roles = ", ".join(role.replace("_", " ") for role in approval.roles_of(name))
+        return f"{name} is {roles}, who is asked for major versions only"
     return None
 
 
 def refuse_sign_off(policy: Policy, sign_off: SignOff) -> str | None:
     """Why this sign-off does not count, or None."""
-    items = {item.id: item for item in policy.checklist.manual}
+    items = {item.id: item for item in policy.checklist.items() if item.manual}
     item = items.get(sign_off.item)
     if item is None:
         return f"no manual item {sign_off.item!r}; there is: {', '.join(items) or 'none'}"
-    if not any(sign_off.by in policy.approval.approvers[role] for role in item.roles):
-        return f"{sign_off.by} may not sign off {item.id}; roles that may: {', '.join(item.roles)}"
+    if not set(policy.approval.roles_of(sign_off.by)) & set(item.manual):
+        return f"{sign_off.by} may not sign off {item.id}; roles that may: {', '.join(item.manual)}"
     if not sign_off.passed and not sign_off.note:
         return f"a failed {item.id} needs a note that says why"
     return None
 
 
+def refuse_waiver(policy: Policy, items: tuple[ItemState, ...], waive: Waive) -> str | None:
+    """Why this waiver does not count, or None. Only what could not be measured can be waived."""
+    waivers = policy.checklist.waivers
+    if not set(policy.approval.roles_of(waive.by)) & set(waivers):
+        return f"{waive.by} may not waive; roles that may: {', '.join(waivers) or 'none'}"
+    state = next((item for item in items if item.id == waive.item), None)
+    if state is None:
+        return f"no item {waive.item!r}; see `starter.py checklist`"
+    if state.answer is not Answer.INCONCLUSIVE:
+        return f"{state.id} is {state.answer.value}: only an inconclusive item can be waived"
+    return None
+
+
 def who_may(request: PromotionRequest) -> str:
     """The people who can decide on this release, with their roles."""
-    return ", ".join(
+    approval = request.policy.approval
+    people = [
         f"{name} ({role.replace('_', ' ')})"
-        for role, names in request.policy.approval.approvers.items()
-        for name in names
-        if name != request.requested_by
-    )
+        for role in roles_asked(approval, major=request.is_major)
+        for name in approval.roles[role].people
+        if counts(request, name)
+    ]
+    return ", ".join(people) or "nobody"
+
+
+def counts(request: PromotionRequest, name: str) -> bool:
+    """Whether this person's word on the release can count at all: neither requester nor author."""
+    if name == request.requester:
+        return False
+    return request.policy.approval.authors_may_approve or name not in request.authors
+
+
+def impossible_quorum(request: PromotionRequest) -> str | None:
+    """Which role cannot be filled by anybody who may decide on this release, or None.
+
+    Said at `promote`: otherwise the question would stand for a day for nothing.
+    """
+    approval = request.policy.approval
+    for role in roles_asked(approval, major=request.is_major):
+        entry = approval.roles[role]
+        able = [name for name in entry.people if counts(request, name)]
+        if len(able) < entry.needed:
+            out = ", ".join(name for name in entry.people if name not in able) or "nobody"
+            return (
+                f"nobody can approve as {role.replace('_', ' ')}: it needs {entry.needed}, and "
+                f"of its people requester and authors do not count ({out})"
+            )
+    return None

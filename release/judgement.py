@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from release.policy import LowTraffic, Shift
-from release.promotion import Counts, StepJudgement, Verdict
+from release.promotion import Counts, StepJudgement
+from release.verdict import Verdict
 
 
 def judge_harm(

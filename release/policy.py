@@ -10,6 +10,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from release.channels import Channel
+from release.checklist import Groups, Item, Limits
 from release.message import Message
 
 _LONGEST = timedelta(days=30)
@@ -82,33 +84,81 @@ class Shift(Message):
         return self
 
 
+class When(StrEnum):
+    """For which releases a role is asked."""
+
+    ALWAYS = "always"
+    MAJOR = "major"
+
+
+class Role(Message):
+    """A role of the quorum: `needed` of its people have to agree."""
+
+    people: tuple[str, ...]
+    needed: int = Field(1, ge=1)
+    when: When = When.ALWAYS
+
+
 class Approval(Message):
     """Who may let a release into production, and for how long the question stands."""
 
-    approvers: dict[str, tuple[str, ...]] = Field(min_length=1, description="role -> names")
+    roles: dict[str, Role] = Field(min_length=1)
     timeout: Duration = timedelta(hours=24)
+    remind_every: Duration = timedelta(hours=6)
+    one_person_two_roles: bool = Field(
+        False, description="whether somebody's one yes counts for every role that they hold"
+    )
+    authors_may_approve: bool = Field(
+        False, description="whether the authors of the promoted commits count"
+    )
+    github: dict[str, str] = Field({}, description="GitHub login → the name in the roles")
+    github_environment: str = Field("production", description="whose reviews are approvals")
+    github_workflow: str = Field(
+        ".github/workflows/promote.yml", description="only this workflow's runs count"
+    )
+    emails: dict[str, str] = Field({}, description="git author's e-mail → the name in the roles")
 
-    def role_of(self, name: str) -> str | None:
-        """The first role that names this person, or None."""
-        return next((role for role, names in self.approvers.items() if name in names), None)
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        for name, role in self.roles.items():
+            if len(set(role.people)) < role.needed:
+                raise ValueError(f"role {name!r} needs {role.needed} people and has fewer")
+        for login, name in self.github.items():
+            if not self.roles_of(name):
+                raise ValueError(f"[approval.github] {login!r} is {name!r}, who holds no role")
+        if self.remind_every and self.timeout > 12 * self.remind_every:
+            raise ValueError("remind_every: at most 12 reminders within the timeout")
+        return self
 
-
-class ManualItem(Message):
-    """A question that only a person can answer."""
-
-    id: str = Field(pattern=r"^[a-z0-9-]+$")
-    text: str
-    roles: tuple[str, ...] = Field(min_length=1, description="roles that may sign it off")
+    def roles_of(self, name: str) -> tuple[str, ...]:
+        """The roles that name this person."""
+        return tuple(role for role, entry in self.roles.items() if name in entry.people)
 
 
 class Checklist(Message):
-    """What has to be true of staging before anyone is asked for production."""
+    """What has to be true before anyone is asked for production."""
 
-    manual: tuple[ManualItem, ...] = ()
+    staging: Groups = Field(description="the flow's staging validation checklist")
+    pre_production: Groups = Field(description="the flow's pre-production checklist")
     timeout: Duration = timedelta(hours=24)
-    max_price_p99_ms: int = Field(2000, gt=0)
-    max_health_p99_ms: int = Field(500, gt=0)
-    latency_requests: int = Field(20, ge=1, description="requests behind each p99")
+    retry_every: Duration = Field(
+        timedelta(minutes=5), description="how often what could not be measured is tried again"
+    )
+    waivers: tuple[str, ...] = Field((), description="roles that may waive an inconclusive item")
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Self:
+        ids = [item.id for item in self.items()]
+        twice = sorted({item for item in ids if ids.count(item) > 1})
+        if twice:
+            raise ValueError(f"item {twice[0]!r} stands twice")
+        return self
+
+    def items(self) -> tuple[Item, ...]:
+        """Every item, in the order of the file."""
+        both = (*self.staging.values(), *self.pre_production.values())
+        return tuple(item for group in both for item in group)
 
 
 class Ci(Message):
@@ -136,16 +186,22 @@ class Policy(Message):
     approval: Approval
     checklist: Checklist
     ci: Ci = Ci()
+    notify: tuple[Channel, ...] = Field((), description="who hears of releases, and where")
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         if self.api not in self.functions:
             raise ValueError(f"[functions.{self.api}] is missing: the release shifts its traffic")
-        for item in self.checklist.manual:
-            for role in item.roles:
-                if role not in self.approval.approvers:
-                    raise ValueError(f"checklist item {item.id!r} names the unknown role {role!r}")
+        for item in self.checklist.items():
+            for role in (*item.manual, *((item.approval,) if item.approval else ())):
+                self._check_role(f"checklist item {item.id!r}", role)
+        for role in self.checklist.waivers:
+            self._check_role("checklist.waivers", role)
         return self
+
+    def _check_role(self, place: str, role: str) -> None:
+        if role not in self.approval.roles:
+            raise ValueError(f"{place} names the unknown role {role!r}")
 
     def function_name(self, name: str, environment: str) -> str:
         """The Lambda function's name in an environment."""
@@ -160,8 +216,14 @@ class Policy(Message):
         if factor == 1:
             return self
         shift = self.shift
+        checklist = self.checklist
         return self.model_copy(
             update={
+                "checklist": checklist.model_copy(
+                    update={
+                        "retry_every": max(checklist.retry_every / factor, timedelta(seconds=5))
+                    }
+                ),
                 "shift": shift.model_copy(
                     update={
                         "steps": tuple(

@@ -7,8 +7,11 @@ from typing import Self
 
 from pydantic import Field
 
+from release.checklist import ItemState
 from release.message import Message
 from release.policy import Policy
+from release.verdict import CheckResult, Verdict
+from release.votes import RoleStanding, Vote
 
 
 class Stage(StrEnum):
@@ -33,21 +36,10 @@ class Outcome(StrEnum):
     NEEDS_FIX = "needs fix"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
     ROLLED_BACK = "rolled back"
     ABORTED = "aborted"
     FAILED = "failed"
-
-
-class Verdict(StrEnum):
-    """What a judgement concluded; inconclusive means that it could not measure.
-
-    Not applicable: there is nothing to measure here, and the evidence says why.
-    """
-
-    PASSED = "passed"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    NOT_APPLICABLE = "n/a"
 
 
 class PromotionRequest(Message):
@@ -57,10 +49,25 @@ class PromotionRequest(Message):
     version: str
     requested_by: str = Field(min_length=1)
     changes: tuple[str, ...] = Field((), description="subjects of the commits since production")
+    authors: tuple[str, ...] = Field(
+        (), description="people who wrote them, as the roles name them"
+    )
+    running_version: str = Field("", description="what production runs when it is asked for")
     policy: Policy
     clock_factor: float = Field(
         1, ge=1, description="ladder and windows run this many times faster"
     )
+
+    @property
+    def requester(self) -> str:
+        """Who asked for it, as the roles name them: a GitHub login is its person."""
+        return self.policy.approval.github.get(self.requested_by, self.requested_by)
+
+    @property
+    def is_major(self) -> bool:
+        """Whether the version's first number rises: a breaking change."""
+        running, new = self.running_version.partition(".")[0], self.version.partition(".")[0]
+        return running.isdigit() and new.isdigit() and int(new) > int(running)
 
     @property
     def workflow_id(self) -> str:
@@ -101,15 +108,6 @@ class AliasState(Message):
     canary: str | None = Field(None, description="the version that gets `weight`, if any")
     weight: float = 0.0
     revision_id: str
-
-
-class CheckResult(Message):
-    """One checked statement, with the figures it rests on."""
-
-    id: str
-    text: str
-    verdict: Verdict
-    evidence: str = ""
 
 
 class Counts(Message):
@@ -167,8 +165,14 @@ class PromotionStatus(Message):
     weight: float = 0.0
     baseline_version: str | None = None
     canary_version: str | None = None
-    checks: tuple[CheckResult, ...] = ()
-    waiting_for: tuple[str, ...] = Field((), description="manual items without a sign-off")
+    tests: tuple[CheckResult, ...] = ()
+    items: tuple[ItemState, ...] = Field((), description="both checklists, from when they begin")
+    quorum: tuple[RoleStanding, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    digest: str = Field("", description="of the evidence that approvals are bound to")
+    request: str = Field("", description="the production deployment request, in Markdown")
+    proof_needed: bool = Field(True, description="whether a claim of who one is does not count")
+    report: str = Field("", description="after the end: what to mend, in Markdown")
     ladder: tuple[float, ...] = ()
     steps: tuple[StepRecord, ...] = ()
     next: str = Field("", description="what happens next, and when")

@@ -1,6 +1,8 @@
 """A promotion in Markdown, for the Temporal UI: what is known, who can act, what comes next."""
 
+from release.checklist import Answer, ItemState
 from release.decisions import who_may
+from release.evidence import SHORT
 from release.promotion import (
     PromotionRequest,
     PromotionStatus,
@@ -8,7 +10,9 @@ from release.promotion import (
     StepRecord,
 )
 
-_GAP = "&emsp;"  # the UI sets its tables without any space between the columns
+_GAP = "\u2003"  # the UI sets its tables without any space between the columns
+_MOST_EVIDENCE = 200  # characters of it shown here; `starter.py checklist` has all
+_LATEST = 20  # messages shown; the query has all of them
 
 
 def summary(request: PromotionRequest) -> str:
@@ -18,24 +22,36 @@ def summary(request: PromotionRequest) -> str:
 
 def markdown(status: PromotionStatus, request: PromotionRequest) -> str:
     """The whole state of a promotion as people read it."""
-    parts = [_head(status), _act(status, request), _ladder(status), _checks(status), _inbox(status)]
+    parts = [
+        _head(status),
+        _act(status, request),
+        status.report,
+        _quorum(status),
+        _ladder(status),
+        status.request if status.stage is Stage.APPROVAL else "",
+        _checklist(status),
+        _tests(status),
+        _inbox(status),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
 def _head(status: PromotionStatus) -> str:
-    ending = f" — **{status.outcome.value}**: {status.reason}" if status.outcome else ""
+    ending = f" — **{status.outcome.value}**: {_cell(status.reason)}" if status.outcome else ""
     lines = [
         f"### {status.service} `{status.version}`: {status.stage.value}{ending}",
         "",
         "| | |",
         "|---|---|",
         f"| commit | `{status.sha}` |",
-        f"| requested by | {status.requested_by} |",
+        f"| requested by | {_cell(status.requested_by)} |",
         f"| production traffic on the new version | {status.weight:.0%} |",
     ]
     if status.baseline_version:
         versions = f"{status.baseline_version} → {status.canary_version or '?'}"
         lines.append(f"| Lambda version, old → new | {versions} |")
+    if status.digest:
+        lines.append(f"| evidence | `{status.digest[:SHORT]}` |")
     if status.next and not status.outcome:
         lines.append(f"| next | {status.next} |")
     if status.deadline and not status.outcome:
@@ -48,24 +64,47 @@ def _head(status: PromotionStatus) -> str:
 def _act(status: PromotionStatus, request: PromotionRequest) -> str:
     if status.outcome is not None:
         return ""
+    sha = status.sha[:7]
     lines = []
     if status.stage is Stage.APPROVAL:
+        proof = ', "code": "your one-time code"' if status.proof_needed else ""
         lines.append(
             f"**To decide**: {who_may(request)}. *Send a Signal* → `approve` or `reject` with "
-            '`{"approver": "your name", "comment": "…"}`, or '
-            f"`starter.py approve {status.sha[:7]} --as NAME`."
+            f'`{{"approver": "your name", "comment": "…"{proof}}}`, or '
+            f"`starter.py approve {sha} --as NAME`."
         )
-    if status.stage is Stage.CHECKLIST and status.waiting_for:
+    waiting = [item for item in status.items if item.answer is Answer.WAITING]
+    to_sign = [item.id for item in waiting if item.needs.startswith("a sign-off")]
+    if status.stage is Stage.CHECKLIST and to_sign:
         lines.append(
-            f"**To sign off**: {', '.join(status.waiting_for)}. *Send a Signal* → `sign_off` with "
+            f"**To sign off**: {', '.join(to_sign)}. *Send a Signal* → `sign_off` with "
             '`{"item": "…", "by": "your name", "note": "…"}`, or '
-            f"`starter.py sign-off {status.sha[:7]} ITEM --as NAME`."
+            f"`starter.py sign-off {sha} ITEM --as NAME`."
+        )
+    unmeasured = [item.id for item in status.items if item.answer is Answer.INCONCLUSIVE]
+    if status.stage is Stage.CHECKLIST and unmeasured:
+        lines.append(
+            f"**Could not be measured**, is tried again, and may be waived by "
+            f"{', '.join(request.policy.checklist.waivers) or 'nobody'}: {', '.join(unmeasured)}. "
+            'Signal `waive` with `{"item": "…", "by": "your name", "reason": "…"}`, or '
+            f"`starter.py waive {sha} ITEM --reason … --as NAME`."
         )
     lines.append(
         '**To stop**: *Send a Signal* → `abort` with `{"by": "your name", "reason": "…"}`, or '
-        f"`starter.py abort {status.sha[:7]}`; the old version takes all traffic again."
+        f"`starter.py abort {sha}`; the old version takes all traffic again."
     )
     return "\n\n".join(lines)
+
+
+def _quorum(status: PromotionStatus) -> str:
+    if not status.quorum or status.stage is not Stage.APPROVAL:
+        return ""
+    rows = ["| approval by | | so far |", "|---|---|---|"]
+    for role in status.quorum:
+        so_far = ", ".join(role.approved_by) or "nobody"
+        count = f"{len(role.approved_by)} of {role.needed}"
+        rows.append(f"| {role.role.replace('_', ' ')} | {_GAP}{count} | {_GAP}{_cell(so_far)} |")
+    return "\n".join(rows)
 
 
 def _ladder(status: PromotionStatus) -> str:
@@ -86,15 +125,36 @@ def _rung(step: StepRecord) -> str:
     return (
         f"| {step.weight:.0%} | {_GAP}{new.failures}/{new.requests} "
         f"| {_GAP}{old.failures}/{old.requests} "
-        f"| {_GAP}{judgement.verdict.value}: {judgement.reason} |"
+        f"| {_GAP}{judgement.verdict.value}: {_cell(judgement.reason)} |"
     )
 
 
-def _checks(status: PromotionStatus) -> str:
-    if not status.checks:
+def _checklist(status: PromotionStatus) -> str:
+    if not status.items:
         return ""
-    rows = ["| check | evidence |", "|---|---|"]
-    rows += [f"| {c.text} | {_GAP}{c.verdict.value}: {c.evidence} |" for c in status.checks]
+    rows = ["| checklist | evidence |", "|---|---|"]
+    group = ""
+    for item in status.items:
+        heading = f"{item.part.value}: {item.group}"
+        if heading != group:
+            rows.append(f"| **{heading}** | |")
+            group = heading
+        rows.append(_item(item))
+    return "\n".join(rows)
+
+
+def _item(item: ItemState) -> str:
+    known = item.needs if item.answer is Answer.WAITING else item.evidence
+    if len(known) > _MOST_EVIDENCE:
+        known = f"{known[:_MOST_EVIDENCE]}…"
+    return f"| {_cell(item.text)} | {_GAP}**{item.answer.value}**: {_cell(known)} |"
+
+
+def _tests(status: PromotionStatus) -> str:
+    if not status.tests:
+        return ""
+    rows = ["| integration test | evidence |", "|---|---|"]
+    rows += [f"| {t.text} | {_GAP}{t.verdict.value}: {_cell(t.evidence)} |" for t in status.tests]
     return "\n".join(rows)
 
 
@@ -102,7 +162,14 @@ def _inbox(status: PromotionStatus) -> str:
     if not status.inbox:
         return ""
     rows = ["| message | by | | said |", "|---|---|---|---|"]
-    for r in status.inbox:
+    for r in status.inbox[-_LATEST:]:
         answer = "applied" if r.accepted else "refused"
-        rows.append(f"| {r.at:%H:%M:%S} {r.kind} | {r.by} | {answer} | {r.text} |")
+        rows.append(f"| {r.at:%H:%M:%S} {r.kind} | {_cell(r.by)} | {answer} | {_cell(r.text)} |")
+    if len(status.inbox) > _LATEST:
+        rows.append(f"| and {len(status.inbox) - _LATEST} before | | | |")
     return "\n".join(rows)
+
+
+def _cell(text: str) -> str:
+    """Other people's text in one cell: a line end or a bar would break the table."""
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -25,6 +25,14 @@ ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
     # an abort waits for a write that is under way, so that the rollback comes after it
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
+NOTICE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=60),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=2),
+}
+PROOF: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4),
+}
 CHECKS: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),
@@ -37,6 +45,15 @@ ROLLBACK: dict[str, Any] = {
         initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
     ),
 }
+
+
+def project_checks(longest: timedelta) -> dict[str, Any]:
+    """Options of running the project's own checks, each of which may last as long as `longest`."""
+    return {
+        "start_to_close_timeout": 5 * longest,
+        "heartbeat_timeout": timedelta(seconds=30),
+        "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=3),
+    }
 
 
 def watch(longest: timedelta) -> dict[str, Any]:

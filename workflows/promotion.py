@@ -7,6 +7,19 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    # First of all the values, each by name: a module that decides would import a copy of its own,
+    # whose classes and enum members are not those that the activities return.
+    import release.channels
+    import release.check_runs
+    import release.checklist
+    import release.deployment_request
+    import release.evidence
+    import release.github
+    import release.message
+    import release.policy
+    import release.proof
+    import release.verdict
+    import release.votes  # noqa: F401
     from release.promotion import (
         AliasState,
         Artifact,
@@ -17,12 +30,15 @@ with workflow.unsafe.imports_passed_through():
         Stage,
     )
 
-from release.decisions import Abort, Decision, SignOff
+from release.report import needs_fix_report
+from workflows.inbox import Inbox
 from workflows.state import Ended, PromotionState
+from workflows.steps.admit import admit
 from workflows.steps.build import build_artifacts
 from workflows.steps.complete_checklist import complete_checklist
 from workflows.steps.deploy_to_staging import deploy_to_staging
 from workflows.steps.publish import publish_versions, read_aliases, shift
+from workflows.steps.request_approval import request_approval, void_approvals
 from workflows.steps.roll_back import roll_back, uninterrupted
 from workflows.steps.run_integration_tests import run_integration_tests
 from workflows.steps.shift_traffic import Ladder, disarm_alarms
@@ -36,6 +52,7 @@ class PromotionWorkflow:
     @workflow.init
     def __init__(self, request: PromotionRequest) -> None:
         self.state = PromotionState(request)
+        self.inbox = Inbox(self.state)
 
     @workflow.run
     async def run(self, request: PromotionRequest) -> PromotionResult:
@@ -48,7 +65,9 @@ class PromotionWorkflow:
             await promotion
             self.state.end(Outcome.COMPLETED, "the new version serves all traffic")
         except Ended as ended:
-            self.state.end(ended.outcome, ended.reason)
+            fix = ended.outcome is Outcome.NEEDS_FIX
+            report = needs_fix_report(self.state.status, request) if fix else ""
+            self.state.end(ended.outcome, ended.reason, report)
         except (asyncio.CancelledError, FailureError) as error:
             self.state.stopping = True
             await uninterrupted(_settled(promotion))
@@ -57,14 +76,29 @@ class PromotionWorkflow:
         return self._result()
 
     async def _promote(self) -> None:
+        await admit(self.state)
         artifacts = await build_artifacts(self.state)
         await deploy_to_staging(self.state, artifacts)
         await run_integration_tests(self.state)
-        await complete_checklist(self.state)
-        await wait_for_approval(self.state)
+        baseline = await self._pass_the_gates()
         self.state.enter(Stage.PRODUCTION, "publish the new version, then shift traffic to it")
-        baseline = await read_aliases(self.state, "prod")
         await self._release(artifacts, baseline)
+
+    async def _pass_the_gates(self) -> dict[str, AliasState]:
+        """Production's baseline, once the quorum agreed to exactly what will be done."""
+        while True:
+            await complete_checklist(self.state)
+            await request_approval(self.state)
+            if not await wait_for_approval(self.state):
+                void_approvals(self.state, "an answer of the checklist was withdrawn")
+                continue
+            baseline = await read_aliases(self.state, "prod")
+            self.state.end_if_over()
+            target = {name: alias.version for name, alias in baseline.items()}
+            if target == self.state.rollback_target:
+                self.state.is_deploying = True  # from here on only an abort stops it
+                return baseline
+            void_approvals(self.state, "production changed: another version would be put back")
 
     async def _release(
         self, artifacts: dict[str, Artifact], baseline: dict[str, AliasState]
@@ -118,62 +152,80 @@ class PromotionWorkflow:
         """Everything known of this promotion."""
         return self.state.status
 
-    # Signals are the door that the Temporal UI can always reach: they take anything, refuse by a
-    # record that people see, and never raise. Updates are the strict door: they answer the sender.
+    # Signals are the door that the Temporal UI can always reach; updates are the same door with an
+    # answer to the sender. Both take anything, refuse by a record that people see, and never fail
+    # the workflow's task.
 
     @workflow.signal(description='Let it into production: {"approver": "you", "comment": "…"}')
-    def approve(self, payload: Any = None, *rest: Any) -> None:
+    async def approve(self, payload: Any = None, *rest: Any) -> None:
         """One approver's yes."""
-        self.state.decide(True, payload)
+        await self.inbox.approve(payload)
 
     @workflow.signal(description='Refuse it: {"approver": "you", "comment": "why"}')
     def reject(self, payload: Any = None, *rest: Any) -> None:
         """One approver's no."""
-        self.state.decide(False, payload)
+        self.inbox.reject(payload)
 
     @workflow.signal(
         description='Answer a manual item: {"item": "…", "by": "you", "passed": true, "note": "…"}'
     )
     def sign_off(self, payload: Any = None, *rest: Any) -> None:
         """A person's answer to one manual checklist item."""
-        self.state.sign_off(payload)
+        self.inbox.sign_off(payload)
+
+    @workflow.signal(
+        description='Leave an unmeasured item open: {"item": "…", "by": "you", "reason": "…"}'
+    )
+    def waive(self, payload: Any = None, *rest: Any) -> None:
+        """A named role's word that an inconclusive item may stay open."""
+        self.inbox.waive(payload)
+
+    @workflow.signal(
+        description='Take back a sign-off, or your approval (no item): {"by": "you", "item": "…"}'
+    )
+    def withdraw(self, payload: Any = None, *rest: Any) -> None:
+        """A sign-off or an approval is taken back, before the deploy begins."""
+        self.inbox.withdraw(payload)
+
+    @workflow.signal(description="A newer promotion has come as far: this one need not wait")
+    def supersede(self, payload: Any = None, *rest: Any) -> None:
+        """A newer promotion has come as far as this one that waits."""
+        self.inbox.supersede(payload)
 
     @workflow.signal(description='Stop and put the baseline back: {"by": "you", "reason": "why"}')
     def abort(self, payload: Any = None, *rest: Any) -> None:
         """Stop, and put the old version back if traffic has moved."""
-        self.state.abort(payload)
+        self.inbox.abort(payload)
 
     @workflow.update(name="approve", description="Let it into production")
-    def approve_update(self, decision: Decision) -> None:
+    async def approve_update(self, payload: Any = None, *rest: Any) -> None:
         """One approver's yes, answered."""
-        self.state.decide(True, decision.model_dump())
-
-    @approve_update.validator
-    def _may_approve(self, decision: Decision) -> None:
-        _refuse(self.state.why_refused(Decision, decision.model_dump()))
+        _answer(await self.inbox.approve(payload))
 
     @workflow.update(name="reject", description="Refuse it")
-    def reject_update(self, decision: Decision) -> None:
+    def reject_update(self, payload: Any = None, *rest: Any) -> None:
         """One approver's no, answered."""
-        self.state.decide(False, decision.model_dump())
-
-    @reject_update.validator
-    def _may_reject(self, decision: Decision) -> None:
-        _refuse(self.state.why_refused(Decision, decision.model_dump()))
+        _answer(self.inbox.reject(payload))
 
     @workflow.update(name="sign_off", description="Answer a manual checklist item")
-    def sign_off_update(self, sign_off: SignOff) -> None:
+    def sign_off_update(self, payload: Any = None, *rest: Any) -> None:
         """A person's answer to one manual checklist item, answered."""
-        self.state.sign_off(sign_off.model_dump())
+        _answer(self.inbox.sign_off(payload))
 
-    @sign_off_update.validator
-    def _may_sign_off(self, sign_off: SignOff) -> None:
-        _refuse(self.state.why_refused(SignOff, sign_off.model_dump()))
+    @workflow.update(name="waive", description="Leave open what could not be measured")
+    def waive_update(self, payload: Any = None, *rest: Any) -> None:
+        """A waiver, answered."""
+        _answer(self.inbox.waive(payload))
+
+    @workflow.update(name="withdraw", description="Take back a sign-off or an approval")
+    def withdraw_update(self, payload: Any = None, *rest: Any) -> None:
+        """A withdrawal, answered."""
+        _answer(self.inbox.withdraw(payload))
 
     @workflow.update(name="abort", description="Stop and put the baseline back")
-    def abort_update(self, abort: Abort) -> None:
+    def abort_update(self, payload: Any = None, *rest: Any) -> None:
         """Stop, answered."""
-        self.state.abort(abort.model_dump())
+        _answer(self.inbox.abort(payload))
 
 
 async def _settled(promotion: "asyncio.Task[None]") -> None:
@@ -188,6 +240,6 @@ def _cause(failure: BaseException) -> str:
     return str(failure)
 
 
-def _refuse(reason: str | None) -> None:
+def _answer(reason: str | None) -> None:
     if reason is not None:
         raise ApplicationError(reason, type="Refused", non_retryable=True)

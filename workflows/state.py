@@ -2,30 +2,28 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
-    from release.message import Message
+    from release.checklist import Answers, ItemState
+    from release.evidence import Evidence
     from release.promotion import (
+        Artifact,
         InboxRecord,
         Outcome,
         PromotionRequest,
         PromotionStatus,
         Stage,
     )
+    from release.votes import RoleStanding, Vote
 
-from release.decisions import (
-    Abort,
-    Decision,
-    SignOff,
-    read_payload,
-    refuse_decision,
-    refuse_sign_off,
-)
+from release.answers import derived, states
+from release.decisions import Abort, Decision, Supersession
+from release.quorum import roles_asked, standing
 from workflows.details import markdown
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
@@ -45,15 +43,22 @@ class Ended(Exception):
 
 
 class PromotionState:
-    """The facts of one promotion; the steps change it, people read it."""
+    """The facts of one promotion; the steps and the inbox change it, people read it."""
 
     def __init__(self, request: PromotionRequest) -> None:
         self.request = request
         self.policy = request.policy
-        self.decision: tuple[bool, Decision] | None = None
-        self.sign_offs: dict[str, SignOff] = {}
+        self.artifacts: dict[str, Artifact] = {}
+        self.answers = Answers()
+        self.votes: dict[str, Vote] = {}
+        self.rejected: Decision | None = None
+        self.superseded: Supersession | None = None
         self.aborted: Abort | None = None
+        self.rollback_target: dict[str, str] = {}
+        self.temporal_ui = ""
+        self.is_admitted = False
         self.stopping = False
+        self.is_deploying = False
         self.status = PromotionStatus(
             workflow_id=request.workflow_id,
             service=request.policy.service,
@@ -64,6 +69,43 @@ class PromotionState:
             stage_since=workflow.now(),
             ladder=tuple(step.canary_weight for step in request.policy.shift.steps),
         )
+
+    # --- what is known ---
+
+    def quorum(self) -> list[RoleStanding]:
+        """The roles asked, and who fills them so far."""
+        return standing(self.policy.approval, tuple(self.votes), major=self.request.is_major)
+
+    def items(self) -> tuple[ItemState, ...]:
+        """Both checklists, each item with its answer as it stands now."""
+        checklist = self.policy.checklist
+        approvals = {role.role: role.approved_by for role in self.quorum()}
+
+        def all_states(answers: Answers) -> tuple[ItemState, ...]:
+            return states(checklist.staging, checklist.pre_production, answers, approvals)
+
+        follows = derived(all_states(self.answers), self.answers)
+        results = {**self.answers.results, **follows}
+        return all_states(self.answers.model_copy(update={"results": results}))
+
+    def gating_items(self) -> tuple[ItemState, ...]:
+        """The items that have to be done before anybody is asked to approve."""
+        given = {item.id for item in self.policy.checklist.items() if item.approval}
+        return tuple(state for state in self.items() if state.id not in given)
+
+    def evidence(self) -> Evidence:
+        """What an approval given now would be given for."""
+        return Evidence(
+            sha=self.request.sha,
+            version=self.request.version,
+            artifacts={name: artifact.sha256 for name, artifact in self.artifacts.items()},
+            tests=self.status.tests,
+            items=self.gating_items(),
+            rollback_target=self.rollback_target,
+            policy=self.policy,
+        )
+
+    # --- how it goes on ---
 
     def enter(self, stage: Stage, next_: str, deadline: datetime | None = None) -> None:
         """The promotion is in `stage`, visibly: search attribute, details, query."""
@@ -83,107 +125,92 @@ class PromotionState:
         if self.stopping:
             raise asyncio.CancelledError
 
+    async def wait(self, condition: Callable[[], bool], longest: timedelta, summary: str) -> None:
+        """The condition holds.
+
+        Raises:
+            TimeoutError: it did not become true in time.
+            Ended: the release was rejected or superseded meanwhile.
+            asyncio.CancelledError: it was aborted.
+        """
+        await workflow.wait_condition(
+            lambda: condition() or self.stopping or self._is_over(),
+            timeout=longest,
+            timeout_summary=summary,
+        )
+        self.stop_if_aborted()
+        self.end_if_over()
+
+    def end_if_over(self) -> None:
+        """Raises Ended if the release was rejected or superseded."""
+        if self.rejected is not None:
+            because = f": {self.rejected.comment}" if self.rejected.comment else ""
+            raise Ended(Outcome.REJECTED, f"rejected by {self.rejected.approver}{because}")
+        if self.superseded is not None:
+            by = f"{self.superseded.by} {self.superseded.version}".strip()
+            raise Ended(Outcome.SUPERSEDED, f"superseded by {by}")
+
+    def _is_over(self) -> bool:
+        return self.rejected is not None or self.superseded is not None
+
+    # --- how it is shown ---
+
     def show(self, **facts: Any) -> None:
         """Replace facts of the status and the Markdown that the Temporal UI shows."""
         self.status = self.status.model_copy(update=facts)
         workflow.set_current_details(markdown(self.status, self.request))
 
-    def end(self, outcome: Outcome, reason: str) -> None:
+    def refresh(self, **facts: Any) -> None:
+        """As `show`, with the checklist and the quorum as they stand now."""
+        self.show(
+            items=self.items(),
+            quorum=tuple(self.quorum()),
+            votes=tuple(self.votes.values()),
+            **facts,
+        )
+
+    def note(self, kind: str, by: str, refusal: str | None, text: str) -> None:
+        """A message that was taken in, applied or refused, stands in the record."""
+        record = InboxRecord(
+            at=workflow.now(),
+            kind=kind,
+            by=by or "unknown",
+            accepted=refusal is None,
+            text=refusal or text,
+        )
+        inbox = (*self.status.inbox, record)
+        if refusal is None:
+            self.refresh(inbox=inbox)
+        else:  # a thousand refusals in one task must not take the task's two seconds
+            self.show(inbox=inbox)
+
+    def end(self, outcome: Outcome, reason: str, report: str = "") -> None:
         """The promotion is over; says so once more at every place where people look."""
         stage = Stage.DONE
-        self.show(stage=stage, outcome=outcome, reason=reason, next="nothing", deadline=None)
+        self.show(
+            stage=stage,
+            outcome=outcome,
+            reason=reason,
+            next="nothing",
+            deadline=None,
+            report=report,
+        )
         updates: list[SearchAttributeUpdate[Any]] = [
             STAGE.value_set(stage.value),
             OUTCOME.value_set(outcome.value),
         ]
         workflow.upsert_search_attributes(updates)
 
-    # --- the inbox: what people send ---
 
-    def decide(self, approved: bool, payload: Any) -> str | None:
-        """An approval or a rejection is recorded; the reason if it is refused."""
-        kind = "approve" if approved else "reject"
-
-        def apply(decision: Decision) -> str | None:
-            refusal = refuse_decision(self.request, decision) or self._closed(kind)
-            if refusal is None:
-                self.decision = (approved, decision)
-            return refusal
-
-        return self._receive(kind, Decision, payload, apply)
-
-    def sign_off(self, payload: Any) -> str | None:
-        """A sign-off is recorded; the reason if it is refused."""
-
-        def apply(sign_off: SignOff) -> str | None:
-            refusal = refuse_sign_off(self.policy, sign_off) or self._closed("sign-off")
-            if refusal is None:
-                self.sign_offs[sign_off.item] = sign_off
-            return refusal
-
-        return self._receive("sign-off", SignOff, payload, apply)
-
-    def abort(self, payload: Any) -> str | None:
-        """The promotion stops; the reason if it is already over."""
-
-        def apply(abort: Abort) -> str | None:
-            if self.status.outcome is not None:
-                return f"the promotion has already ended: {self.status.outcome.value}"
-            self.aborted = self.aborted or abort
-            self.stopping = True
-            return None
-
-        return self._receive("abort", Abort, payload, apply)
-
-    def why_refused(self, kind: type[Message], payload: Any, approved: bool = True) -> str | None:
-        """What `decide`, `sign_off` or `abort` would answer; records nothing (for validators)."""
-        message = read_payload(kind, payload)
-        if isinstance(message, str):
-            return message
-        if isinstance(message, Decision):
-            kind_name = "approve" if approved else "reject"
-            return refuse_decision(self.request, message) or self._closed(kind_name)
-        if isinstance(message, SignOff):
-            return refuse_sign_off(self.policy, message) or self._closed("sign-off")
-        return None
-
-    def _closed(self, kind: str) -> str | None:
-        if self.status.outcome is not None:
-            return f"the promotion has already ended: {self.status.outcome.value}"
-        if kind == "sign-off":
-            return None
-        if self.decision is not None:
-            approved, decision = self.decision
-            verb = "approved" if approved else "rejected"
-            return f"already {verb} by {decision.approver}; use abort to stop the release"
-        return None
-
-    def _receive(
-        self,
-        kind: str,
-        model: type[Any],
-        payload: Any,
-        apply: Callable[[Any], str | None],
-    ) -> str | None:
-        message = read_payload(model, payload)
-        by, refusal = "unknown", message if isinstance(message, str) else None
-        if not isinstance(message, str):
-            by = message.approver if isinstance(message, Decision) else message.by
-            refusal = apply(message)
-        record = InboxRecord(
-            at=workflow.now(),
-            kind=kind,
-            by=by,
-            accepted=refusal is None,
-            text=refusal or _said(message),
-        )
-        self.show(inbox=(*self.status.inbox, record))
-        return refusal
+def role_names(state: PromotionState) -> str:
+    """The roles that this release needs, in words."""
+    asked = roles_asked(state.policy.approval, major=state.request.is_major)
+    return ", ".join(role.replace("_", " ") for role in asked)
 
 
-def _said(message: Any) -> str:
-    if isinstance(message, Decision):
-        return message.comment
-    if isinstance(message, SignOff):
-        return f"{message.item}: {'passed' if message.passed else 'failed'}. {message.note}".strip()
-    return str(message.reason)
+def address(state: PromotionState) -> str:
+    """The promotion's page in the Temporal UI; empty where none is known."""
+    if not state.temporal_ui:
+        return ""
+    escaped = workflow.info().workflow_id.replace("/", "%2F")
+    return f"{state.temporal_ui}/namespaces/{workflow.info().namespace}/workflows/{escaped}"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.local.front_door_parts import measured
+
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = (ROOT / "release.toml").read_text()
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing answers there
@@ -83,7 +85,7 @@ def starter(repository: Repository, state_dir: Path) -> Callable[..., Completed]
         }
         return subprocess.run(
             [sys.executable, str(ROOT / "starter.py"), *arguments],
-            env=known | environment,
+            env=known | measured() | environment,
             capture_output=True,
             text=True,
             timeout=60,

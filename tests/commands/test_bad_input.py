@@ -201,3 +201,16 @@ def test_good_commit_without_aws_is_unreachable_not_bad_input(repository, starte
     assert done.stdout == ""
     assert done.stderr.startswith("error: AWS does not answer")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["alice", "bob"])
+def test_release_that_nobody_could_approve_is_refused(repository, starter, aws, name):
+    """Who requests it does not count; the only lead cannot request. Said now, not after a day."""
+    live = repository.commit()
+    production_runs(live, aws)
+    repository.commit("feat: more")
+
+    line = the_line(starter("promote", "main", "--as", name, AWS_ENDPOINT_URL=aws))
+
+    assert line.startswith("nobody can approve as ")
+    assert line.endswith(f"requester and authors do not count ({name})")

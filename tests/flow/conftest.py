@@ -10,7 +10,7 @@ import sysconfig
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,36 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.deploy import Deploy
-from activities.inputs import AlarmsInput, BuildInput, StagingInput, WatchInput
+from activities.inputs import (
+    Admitted,
+    AlarmsInput,
+    BuildInput,
+    CheckRunsInput,
+    ChecksInput,
+    CodeInput,
+    NoticeInput,
+    ProjectChecksInput,
+    ReviewInput,
+    StagingInput,
+    SupersedeInput,
+    WatchInput,
+)
 from activities.traffic import Traffic
-from release.policy import parse_policy
+from release.channels import Channel, Delivery, DeliveryOutcome
+from release.check_runs import CheckRun, CheckRuns
+from release.github import EnvironmentReview
+from release.policy import Policy, parse_policy
 from release.promotion import (
     Artifact,
-    CheckResult,
     Counts,
     PromotionRequest,
     PromotionResult,
     PromotionStatus,
+    Stage,
     StepJudgement,
-    Verdict,
 )
+from release.proof import CodeResult, CodeVerdict
+from release.verdict import CheckResult, Verdict
 from workflows.promotion import PromotionWorkflow
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +141,18 @@ class Script:
     def __init__(self) -> None:
         self.build_error: Exception | None = None
         self.test_verdict = Verdict.PASSED
-        self.check_verdict = Verdict.PASSED
+        self.checks: Callable[[str], Verdict] = lambda name: Verdict.PASSED
+        self.measured: list[str] = []
+        self.accepts_claims = True
+        self.codes: Callable[[CodeInput], CodeResult] = lambda order: CodeResult(
+            verdict=CodeVerdict.ACCEPTED if order.code == "123456" else CodeVerdict.WRONG,
+            text="" if order.code == "123456" else "that code is wrong",
+        )
+        self.proofs: list[CodeInput] = []
+        self.review: Callable[[ReviewInput], EnvironmentReview] | None = None
+        self.notices: list[NoticeInput] = []
+        self.deliver: Callable[[Channel], str] = lambda channel: ""
+        self.superseding: list[SupersedeInput] = []
         self.judge: Callable[[WatchInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
         self.hold_at: Callable[[WatchInput], bool] = lambda _: False
         self.holding = asyncio.Event()
@@ -146,8 +174,62 @@ class Script:
         return [CheckResult(id="t", text="a test", verdict=self.test_verdict, evidence="seen")]
 
     @activity.defn
-    async def check_staging(self, order: StagingInput) -> list[CheckResult]:
-        return [CheckResult(id="c", text="a check", verdict=self.check_verdict, evidence="seen")]
+    async def admit_request(self, request: PromotionRequest) -> Admitted:
+        return Admitted(accepts_claims=self.accepts_claims)
+
+    @activity.defn
+    async def check_staging(self, order: ChecksInput) -> list[CheckResult]:
+        return [self._check(name) for name in order.checks]
+
+    @activity.defn
+    async def run_project_checks(self, order: ProjectChecksInput) -> list[CheckResult]:
+        return [self._check(name) for name in order.checks]
+
+    @activity.defn
+    async def read_check_runs(self, order: CheckRunsInput) -> CheckRuns:
+        runs = tuple(
+            CheckRun(
+                id=number,
+                sha=order.sha,
+                name=name,
+                status="completed",
+                conclusion="success",
+                url=f"https://github.example/{name}",
+                app="github-actions",
+            )
+            for number, name in enumerate(("tests", "coverage", "lint", "types", "security-scan"))
+        )
+        return CheckRuns(sha=order.sha, runs=runs, read_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    def _check(self, name: str) -> CheckResult:
+        self.measured.append(name)
+        verdict = self.checks(name)
+        return CheckResult(id=name, text=f"check {name}", verdict=verdict, evidence="seen")
+
+    @activity.defn
+    async def check_code(self, order: CodeInput) -> CodeResult:
+        self.proofs.append(order)
+        return self.codes(order)
+
+    @activity.defn
+    async def read_environment_review(self, order: ReviewInput) -> EnvironmentReview:
+        assert self.review is not None
+        return self.review(order)
+
+    @activity.defn
+    async def notify(self, order: NoticeInput) -> list[Delivery]:
+        self.notices.append(order)
+        reasons = {channel.name: self.deliver(channel) for channel in order.channels}
+        outcomes = {True: DeliveryOutcome.UNREACHABLE, False: DeliveryOutcome.DELIVERED}
+        return [
+            Delivery(channel=name, outcome=outcomes[bool(reason)], reason=reason)
+            for name, reason in reasons.items()
+        ]
+
+    @activity.defn
+    async def supersede_older(self, order: SupersedeInput) -> list[str]:
+        self.superseding.append(order)
+        return []
 
     @activity.defn
     async def arm_alarms(self, order: AlarmsInput) -> tuple[str, ...]:
@@ -168,6 +250,11 @@ class Script:
         return self.judge(order)
 
 
+def project_policy() -> Policy:
+    """The project's own, with the project's own checks as commands whatever they are."""
+    return parse_policy((ROOT / "release.toml").read_text())
+
+
 class ReleaseSystem:
     """One test's release system: start promotions, send messages, look at production."""
 
@@ -179,7 +266,7 @@ class ReleaseSystem:
 
     async def promote(self, **request: Any) -> WorkflowHandle[Any, PromotionResult]:
         """A started promotion of the project's own policy."""
-        policy = parse_policy((ROOT / "release.toml").read_text())
+        policy = project_policy()
         order = PromotionRequest(
             **{"sha": SHA, "version": "1.2.3", "requested_by": "dora", "policy": policy} | request
         )
@@ -193,18 +280,43 @@ class ReleaseSystem:
     async def promote_and_pass_gates(self) -> WorkflowHandle[Any, PromotionResult]:
         """A promotion with its sign-off and approval already given."""
         handle = await self.promote()
-        await handle.signal("sign_off", {"item": "manual-verification", "by": "alice"})
-        await handle.signal("approve", {"approver": "bob", "comment": "go"})
+        await self.sign_off_all(handle)
+        await self.approve(handle)
         return handle
+
+    async def promote_to_approval(self, **request: Any) -> WorkflowHandle[Any, PromotionResult]:
+        """A promotion that waits for its approvers."""
+        handle = await self.promote(**request)
+        await self.sign_off_all(handle)
+        await self.until(handle, lambda status: status.stage is Stage.APPROVAL and status.digest)
+        return handle
+
+    async def sign_off_all(
+        self, handle: WorkflowHandle[Any, Any], leave_out: tuple[str, ...] = ()
+    ) -> None:
+        """Every manual item of the policy is signed off by somebody who may."""
+        policy = project_policy()
+        for item in policy.checklist.items():
+            if item.manual and item.id not in leave_out:
+                by = policy.approval.roles[item.manual[0]].people[0]
+                await handle.signal("sign_off", {"item": item.id, "by": by})
+
+    async def approve(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Both leads say yes."""
+        for name in ("alice", "bob"):
+            await handle.signal("approve", {"approver": name, "comment": "go"})
 
     async def status(self, handle: WorkflowHandle[Any, Any]) -> PromotionStatus:
         return await handle.query(PromotionWorkflow.status)
 
     async def until(
-        self, handle: WorkflowHandle[Any, Any], condition: Callable[[PromotionStatus], bool]
+        self,
+        handle: WorkflowHandle[Any, Any],
+        condition: Callable[[PromotionStatus], bool],
+        seconds: float = 20,
     ) -> PromotionStatus:
-        """The first status for which the condition holds; fails after 20 s."""
-        async with asyncio.timeout(20):
+        """The first status for which the condition holds; fails when it does not come in time."""
+        async with asyncio.timeout(seconds):
             while True:
                 status = await self.status(handle)
                 if condition(status):
@@ -247,7 +359,14 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 Deploy(system.aws).publish_version,
                 script.build_artifacts,
                 script.run_integration_tests,
+                script.admit_request,
                 script.check_staging,
+                script.run_project_checks,
+                script.read_check_runs,
+                script.check_code,
+                script.read_environment_review,
+                script.notify,
+                script.supersede_older,
                 script.arm_alarms,
                 script.disarm_alarms,
                 script.watch_step,

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from release.promotion import Stage, Verdict
+from release.verdict import Verdict
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,17 +31,20 @@ async def needs_fix(system):
 
 
 async def rejected(system):
-    handle = await system.promote()
-    await handle.signal("sign_off", SIGN_OFF)
+    handle = await system.promote_to_approval()
     await handle.signal("reject", {"approver": "bob", "comment": "not today"})
     return handle
 
 
 async def expired(system):
-    handle = await system.promote()
-    await handle.signal("sign_off", SIGN_OFF)
-    await system.until(handle, lambda status: status.stage is Stage.APPROVAL)
+    handle = await system.promote_to_approval()
     await system.environment.fast_forward(handle, timedelta(hours=25))
+    return handle
+
+
+async def superseded(system):
+    handle = await system.promote_to_approval()
+    await handle.signal("supersede", {"by": "promotion/crypto-watch/bbbbbbbbbbbb"})
     return handle
 
 
@@ -80,7 +83,7 @@ async def _held_at_20_percent(system):
 
 @pytest.mark.parametrize(
     "drive",
-    [completed, needs_fix, rejected, expired, rolled_back, aborted, cancelled, failed],
+    [completed, needs_fix, rejected, expired, superseded, rolled_back, aborted, cancelled, failed],
     ids=lambda drive: drive.__name__,
 )
 async def test_record(release_system, histories_dir, drive):

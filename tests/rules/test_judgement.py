@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from release.judgement import judge_blindness, judge_end, judge_harm
 from release.policy import LowTraffic, Shift, ShiftStep
-from release.promotion import Counts, Verdict
+from release.promotion import Counts
+from release.verdict import Verdict
 
 MINUTE = timedelta(minutes=1)
 LADDER = (ShiftStep(canary_weight=1.0),)

@@ -54,13 +54,21 @@ def test_the_projects_policy_asks_people_for_a_day():
         ("canary_weight = 0.5", "canary_weight = 0.4", "shift: the weights of [[shift.steps]]"),
         ("canary_weight = 1.0", "canary_weight = 0.95", "shift: the weights of [[shift.steps]]"),
         ("[functions.api]", "[functions.web]", "[functions.api] is missing"),
-        ('"technical_lead", "operations_lead"', '"boss"', "unknown role 'boss'"),
+        ('manual = ["operations_lead"] }', 'manual = ["boss"] }', "unknown role 'boss'"),
+        ('waivers = ["technical_lead", "operations_lead"]', 'waivers = ["boss"]', "unknown role"),
+        ('approval = "product_owner"', 'approval = "boss"', "unknown role 'boss'"),
+        ('people = ["bob"]', "people = []", "'operations_lead' needs 1 people and has fewer"),
+        ('people = ["bob"]', 'people = ["bob"], needed = 2', "'operations_lead' needs 2 people"),
+        ('remind_every = "6h"', 'remind_every = "1m"', "remind_every: at most 12 reminders"),
+        ('id = "memory"', 'id = "logs"', "item 'logs' stands twice"),
+        ('auto = "memory"', 'aut = "memory"', "aut: Extra inputs are not permitted"),
+        ("requests = 200", "requests = 2", "checklist.limits.requests: "),
         ('bake = "5m"', 'bake = "5 minutes"', "shift.bake: "),
         ('bake = "5m"', 'bake = ""', "shift.bake: "),
         ('low_traffic = "proceed"', 'low_traffic = "hope"', "shift.low_traffic: "),
         ('service = "crypto-watch"', 'service = "Crypto Watch"', "service: "),
         ('artifact_bucket = "crypto-watch-artifacts"', "", "artifact_bucket: "),
-        ("[checklist]", "[checklist", "not valid TOML: "),
+        ("[checklist]\n", "[checklist\n", "not valid TOML: "),
     ],
 )
 def test_mistake_in_the_policy_is_one_line_that_names_the_place(old, new, place):
@@ -120,8 +128,10 @@ def test_compressed_clock_leaves_all_else_alone():
     policy = parse_policy(TEXT)
     fast = policy.compressed(12)
     times = {"steps", "max_wait", "max_blind", "bake"}
+    others = {"shift": True, "checklist": {"retry_every"}}
 
-    assert fast.model_dump(exclude={"shift"}) == policy.model_dump(exclude={"shift"})
+    assert fast.model_dump(exclude=others) == policy.model_dump(exclude=others)
+    assert fast.checklist.retry_every == policy.checklist.retry_every / 12
     assert fast.shift.model_dump(exclude=times) == policy.shift.model_dump(exclude=times)
     assert [s.canary_weight for s in fast.shift.steps] == [
         s.canary_weight for s in policy.shift.steps

@@ -16,10 +16,13 @@ from temporalio.client import Client
 from cli import laptop as laptop_commands
 from cli import promotions
 from cli.consumers import Consumers
+from cli.demo import quicken
 from cli.temporal import temporal
 from infra.local import laptop as laptop_cloud
 from infra.local.environment import create_api_keys
 from infra.local.settings import LaptopSettings, LaptopState, Ports
+from release.decisions import Abort, Decision, SignOff
+from release.policy import Policy
 from release.promotion import PromotionStatus, Stage
 
 ROOT = Path(__file__).parents[2]
@@ -69,13 +72,14 @@ class Laptop:
 class Promotion:
     """One promotion as its test sees it."""
 
-    def __init__(self, client: Client, identity: str) -> None:
+    def __init__(self, client: Client, identity: str, policy: Policy) -> None:
         self.client = client
         self.identity = identity
+        self.policy = policy
         self.handle: Any = client.get_workflow_handle(identity)
 
     async def until(
-        self, condition: Callable[[PromotionStatus], bool], seconds: float = 120
+        self, condition: Callable[[PromotionStatus], bool], seconds: float = 240
     ) -> PromotionStatus:
         """The first status for which the condition holds; outages on the way are ridden out."""
         status: PromotionStatus | None = None
@@ -93,14 +97,15 @@ class Promotion:
 
     async def sign_off(self) -> None:
         await self.until(lambda status: status.stage is Stage.CHECKLIST)
-        message = promotions.sign_off("manual-verification", "alice", True, "fine")
-        await self.handle.execute_update("sign_off", message)
+        for item, name in promotions.signers(self.policy).items():
+            await self.handle.execute_update("sign_off", SignOff(item=item, by=name, note="fine"))
 
     async def approve(self) -> None:
-        await self.handle.execute_update("approve", promotions.decision("bob", "go"))
+        for name in ("alice", "bob"):
+            await self.handle.execute_update("approve", Decision(approver=name, comment="go"))
 
     async def abort(self) -> None:
-        await self.handle.execute_update("abort", promotions.abort("bob", "the test is over"))
+        await self.handle.execute_update("abort", Abort(by="bob", reason="the test is over"))
         await self.until(lambda status: status.outcome is not None)
 
 
@@ -114,6 +119,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     clone.git("checkout", "--quiet", "-B", "main")
     clone.git("config", "user.name", "test")
     clone.git("config", "user.email", "test@localhost")
+    quicken(repository)
     before = dict(os.environ)
     wanted = LaptopSettings(
         state_dir=folder / "state",
@@ -148,4 +154,4 @@ async def promotion(laptop: Laptop, request: pytest.FixtureRequest) -> AsyncIter
     order = promotions.prepare(sha, "dora", CLOCK_FACTOR)
     async with temporal("test") as client:
         handle, _ = await promotions.start(client, order)
-        yield Promotion(client, handle.id)
+        yield Promotion(client, handle.id, order.policy)

@@ -25,4 +25,5 @@ async def build_artifacts(state: PromotionState) -> dict[str, Artifact]:
         summary=f"build {', '.join(policy.functions)} from {state.request.sha[:7]}",
         **options.BUILD,
     )
-    return {artifact.function: artifact for artifact in artifacts}
+    state.artifacts = {artifact.function: artifact for artifact in artifacts}
+    return state.artifacts

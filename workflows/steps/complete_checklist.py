@@ -1,74 +1,135 @@
-"""The staging validation checklist: measured where a machine can, signed off where not."""
+"""Both checklists: measured where a machine can, signed off where not, waived where neither can."""
+
+from datetime import timedelta
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.checklist import StagingChecks
-    from release.promotion import CheckResult, Outcome, Stage, Verdict
+    from activities.checks.staging_checks import StagingChecks
+    from activities.github import GitHub
+    from activities.inputs import CheckRunsInput, ChecksInput, ProjectChecksInput
+    from activities.project_checks import ProjectChecks
+    from release.check_runs import judge_check
+    from release.checklist import BENCHMARKS, DONE, STAGING_VALIDATION, Answer
+    from release.policy import alarm_period_seconds
+    from release.promotion import Outcome, Stage
+    from release.verdict import CheckResult, Verdict
 
-from release.decisions import SignOff
 from workflows import options
 from workflows.state import Ended, PromotionState
-from workflows.steps.staging import staging_input
+from workflows.steps.announce import ANNOUNCEMENT, announce
+
+# Each try costs a dozen events of history; the waits double, so that they span some hours.
+MOST_RETRIES = 6
 
 
 async def complete_checklist(state: PromotionState) -> None:
-    """Every item is answered and none failed.
+    """Every item that is not an approval is passed, not applicable or waived.
 
     Raises:
-        Ended: needs fix, with the items that failed; expired, if nobody signed off in time.
+        Ended: needs fix, with the items that failed; expired, if it was not completed in time.
     """
-    timeout = state.policy.checklist.timeout
-    deadline = workflow.now() + timeout
-    state.show(waiting_for=tuple(item.id for item in state.policy.checklist.manual))
+    checklist = state.policy.checklist
+    deadline = workflow.now() + checklist.timeout
     state.enter(Stage.CHECKLIST, "measure staging, then wait for the manual sign-offs", deadline)
-    results = await workflow.execute_activity_method(
+    names = dict.fromkeys(item.auto for item in checklist.items() if item.auto)
+    await _measure(state, [name for name in names if name not in state.answers.results])
+    state.show(next="sign-offs and waivers, then the question whether it may go to production")
+    retries = 0
+    while not _is_decided(state):
+        left = deadline - workflow.now()
+        again = _inconclusive(state) if retries < MOST_RETRIES else []
+        pause = min(left, checklist.retry_every * 2**retries) if again else left
+        try:
+            await state.wait(lambda: _is_decided(state), pause, "sign-offs and waivers are due")
+        except TimeoutError:
+            if workflow.now() >= deadline:
+                raise Ended(Outcome.EXPIRED, _open_items(state, checklist.timeout)) from None
+            retries += 1
+            await _measure(state, again)
+    state.end_if_over()
+    failed = [item for item in state.gating_items() if item.answer is Answer.FAILED]
+    if failed:
+        reasons = "; ".join(f"{item.text}: {item.evidence}" for item in failed)
+        raise Ended(Outcome.NEEDS_FIX, f"checklist failed: {reasons}")
+
+
+async def _measure(state: PromotionState, names: list[str]) -> None:
+    """The named checks have results, in the order in which they come."""
+    ci = state.policy.ci
+    project = [name for name in names if name in {*ci.commands, *ci.check_runs, "coverage"}]
+    own = {*project, STAGING_VALIDATION, BENCHMARKS, ANNOUNCEMENT}
+    staging = [name for name in names if name not in own]
+    parts = [_staging(state, staging)] if staging else []
+    parts += [_project(state, project)] if project else []
+    parts += [announce(state)] if ANNOUNCEMENT in names else []
+    for part in workflow.as_completed(parts):
+        new = {result.id: result for result in await part}
+        results = {**state.answers.results, **new}
+        state.answers = state.answers.model_copy(update={"results": results})
+        state.refresh()
+    state.stop_if_aborted()
+    state.end_if_over()
+
+
+async def _staging(state: PromotionState, names: list[str]) -> list[CheckResult]:
+    policy, request = state.policy, state.request
+    return await workflow.execute_activity_method(
         StagingChecks.check_staging,
-        staging_input(state),
-        summary="measure the machine-checked items against staging",
+        ChecksInput(
+            service=policy.service,
+            environment="staging",
+            sha=request.sha,
+            version=request.version,
+            checks=tuple(names),
+            functions={name: policy.function_name(name, "staging") for name in policy.functions},
+            api=policy.api,
+            alias=policy.alias,
+            table=policy.table_name("staging"),
+            limits=policy.checklist.limits,
+            alarm_period_seconds=alarm_period_seconds(request.clock_factor),
+        ),
+        summary=f"measure {len(names)} checklist items against staging",
         **options.CHECKS,
     )
-    state.show(checks=(*state.status.checks, *results))
-    _end_on_failure(results)
-    try:
-        await workflow.wait_condition(
-            lambda: _answered(state), timeout=timeout, timeout_summary="manual sign-offs are due"
+
+
+async def _project(state: PromotionState, names: list[str]) -> list[CheckResult]:
+    ci = state.policy.ci
+    if ci.repository:
+        found = await workflow.execute_activity_method(
+            GitHub.read_check_runs,
+            CheckRunsInput(repository=ci.repository, sha=state.request.sha),
+            summary=f"read GitHub's check runs: {', '.join(names)}",
+            **options.CHECKS,
         )
-    except TimeoutError:
-        waiting = ", ".join(state.status.waiting_for)
-        raise Ended(Outcome.EXPIRED, f"nobody signed off {waiting} within {timeout}") from None
-    state.stop_if_aborted()
-    manual = tuple(_manual_result(state, item.id) for item in state.policy.checklist.manual)
-    state.show(checks=(*state.status.checks, *manual), waiting_for=())
-    _end_on_failure(list(manual))
-
-
-def _answered(state: PromotionState) -> bool:
-    items = [item.id for item in state.policy.checklist.manual]
-    waiting = tuple(item for item in items if item not in state.sign_offs)
-    if waiting != state.status.waiting_for:
-        state.show(waiting_for=waiting)
-    failed = any(not sign_off.passed for sign_off in state.sign_offs.values())
-    return failed or not waiting or state.stopping
-
-
-def _manual_result(state: PromotionState, item_id: str) -> CheckResult:
-    text = next(item.text for item in state.policy.checklist.manual if item.id == item_id)
-    sign_off: SignOff | None = state.sign_offs.get(item_id)
-    if sign_off is None:
-        return CheckResult(
-            id=item_id, text=text, verdict=Verdict.INCONCLUSIVE, evidence="not signed off"
-        )
-    return CheckResult(
-        id=item_id,
-        text=text,
-        verdict=Verdict.PASSED if sign_off.passed else Verdict.FAILED,
-        evidence=f"{sign_off.by}: {sign_off.note or 'signed off'}",
+        return [judge_check(name, name, ci.check_runs.get(name, name), found) for name in names]
+    return await workflow.execute_activity_method(
+        ProjectChecks.run_project_checks,
+        ProjectChecksInput(
+            sha=state.request.sha,
+            checks=tuple(names),
+            ci=state.policy.ci,
+            coverage_percent=state.policy.checklist.limits.coverage_percent,
+        ),
+        summary=f"the commit's own checks: {', '.join(names)}",
+        **options.project_checks(state.policy.ci.timeout),
     )
 
 
-def _end_on_failure(results: list[CheckResult]) -> None:
-    failed = [result for result in results if result.verdict is Verdict.FAILED]
-    if failed:
-        reasons = "; ".join(f"{result.text}: {result.evidence}" for result in failed)
-        raise Ended(Outcome.NEEDS_FIX, f"checklist failed: {reasons}")
+def _inconclusive(state: PromotionState) -> list[str]:
+    return [
+        name
+        for name, result in state.answers.results.items()
+        if result.verdict is Verdict.INCONCLUSIVE
+    ]
+
+
+def _is_decided(state: PromotionState) -> bool:
+    answers = [item.answer for item in state.gating_items()]
+    return Answer.FAILED in answers or all(answer in DONE for answer in answers)
+
+
+def _open_items(state: PromotionState, timeout: timedelta) -> str:
+    waiting = ", ".join(item.id for item in state.gating_items() if item.answer not in DONE)
+    return f"the checklist was not completed within {timeout}: {waiting}"

@@ -3,12 +3,13 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.inputs import StagingInput
     from activities.integration_tests import IntegrationTests
-    from release.promotion import Outcome, Stage, Verdict
+    from release.promotion import Outcome, Stage
+    from release.verdict import Verdict
 
 from workflows import options
 from workflows.state import Ended, PromotionState
-from workflows.steps.staging import staging_input
 
 
 async def run_integration_tests(state: PromotionState) -> None:
@@ -20,11 +21,11 @@ async def run_integration_tests(state: PromotionState) -> None:
     state.enter(Stage.TESTS, "integration tests, then the checklist")
     results = await workflow.execute_activity_method(
         IntegrationTests.run_integration_tests,
-        staging_input(state),
+        StagingInput(service=state.policy.service, environment="staging", sha=state.request.sha),
         summary="integration tests against staging",
         **options.CHECKS,
     )
-    state.show(checks=(*state.status.checks, *results))
+    state.show(tests=tuple(results))
     failed = [check for check in results if check.verdict is not Verdict.PASSED]
     if failed:
         reasons = "; ".join(f"{check.text}: {check.evidence}" for check in failed)

@@ -8,7 +8,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.inputs import AlarmsInput, WatchInput
     from activities.watch import Watch
-    from release.promotion import AliasState, Outcome, Stage, StepRecord, Verdict
+    from release.promotion import AliasState, Outcome, Stage, StepRecord
+    from release.verdict import Verdict
 
 from release.policy import alarm_period_seconds
 from workflows import options

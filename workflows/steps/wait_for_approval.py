@@ -1,34 +1,54 @@
-"""Request approval and wait for it; it may have come before it was asked for."""
+"""Wait for the quorum, with reminders; approvals may have come before they were asked for."""
+
+from datetime import timedelta
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from release.checklist import DONE
     from release.promotion import Outcome, Stage
 
-from workflows.state import Ended, PromotionState
+from release.quorum import is_complete
+from workflows.state import Ended, PromotionState, role_names
+from workflows.steps.announce import remind
 
 
-async def wait_for_approval(state: PromotionState) -> None:
-    """An approver let the release into production.
+async def wait_for_approval(state: PromotionState) -> bool:
+    """True once every role that is asked agrees; False if what they agree to has changed.
 
     Raises:
-        Ended: rejected, or expired when the question stood too long.
+        Ended: rejected, superseded, or expired when the question stood too long.
     """
-    timeout = state.policy.approval.timeout
+    approval = state.policy.approval
+    deadline = workflow.now() + approval.timeout
     state.enter(
-        Stage.APPROVAL, "production, as soon as one approver says yes", workflow.now() + timeout
+        Stage.APPROVAL, f"production, as soon as these agree: {role_names(state)}", deadline
     )
-    try:
-        await workflow.wait_condition(
-            lambda: state.decision is not None or state.stopping,
-            timeout=timeout,
-            timeout_summary="an undecided release is refused",
-        )
-    except TimeoutError:
-        raise Ended(Outcome.EXPIRED, f"nobody decided within {timeout}") from None
+    while not (is_complete(state.quorum()) or _has_changed(state)):
+        left = deadline - workflow.now()
+        pause = min(left, approval.remind_every) if approval.remind_every else left
+        try:
+            await state.wait(
+                lambda: is_complete(state.quorum()) or _has_changed(state),
+                pause,
+                "remind the approvers" if pause < left else "an undecided release is refused",
+            )
+        except TimeoutError:
+            if workflow.now() >= deadline:
+                raise Ended(Outcome.EXPIRED, _undecided(state, approval.timeout)) from None
+            await remind(state, deadline)
     state.stop_if_aborted()
-    assert state.decision is not None  # noqa: S101  what was waited for
-    approved, decision = state.decision
-    if not approved:
-        because = f": {decision.comment}" if decision.comment else ""
-        raise Ended(Outcome.REJECTED, f"rejected by {decision.approver}{because}")
+    state.end_if_over()
+    return not _has_changed(state)
+
+
+def _has_changed(state: PromotionState) -> bool:
+    """Whether an answer was withdrawn since the question was asked."""
+    return any(item.answer not in DONE for item in state.gating_items())
+
+
+def _undecided(state: PromotionState, timeout: timedelta) -> str:
+    missing = ", ".join(
+        role.role.replace("_", " ") for role in state.quorum() if not role.is_filled
+    )
+    return f"no approval by {missing} within {timeout}"

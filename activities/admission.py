@@ -1,0 +1,50 @@
+"""Admission: what the worker, whom no requester can speak for, says of a promotion's request."""
+
+import subprocess
+from pathlib import Path
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.inputs import Admitted
+from release.policy import PolicyError, parse_policy
+from release.promotion import PromotionRequest
+
+
+class Admission:
+    """Knows the repository and the profile that this worker runs with."""
+
+    def __init__(self, repository: Path, *, accepts_claims: bool, temporal_ui: str | None) -> None:
+        self._repository = repository
+        self._accepts_claims = accepts_claims
+        self._temporal_ui = temporal_ui or ""
+
+    @activity.defn
+    def admit_request(self, request: PromotionRequest) -> Admitted:
+        """The request carries the policy of its own commit, and this is how approvals are proved.
+
+        A request is a start's payload, which anybody who reaches Temporal can write: its rosters
+        and its ladder count only if they stand in the commit.
+
+        Raises:
+            ApplicationError: not retryable; the policy is not the commit's.
+        """
+        text = self._show(request.sha)
+        try:
+            committed = parse_policy(text).compressed(request.clock_factor)
+        except PolicyError as error:
+            raise _refused(f"{request.sha[:12]}: {error}") from error
+        if committed != request.policy:
+            raise _refused(f"the policy of this request is not the one in {request.sha[:12]}")
+        return Admitted(accepts_claims=self._accepts_claims, temporal_ui=self._temporal_ui)
+
+    def _show(self, sha: str) -> str:
+        command = ["git", "-C", str(self._repository), "show", f"{sha}:release.toml"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode != 0:
+            raise _refused(f"{sha[:12]} has no release.toml here: {done.stderr.strip()}")
+        return done.stdout
+
+
+def _refused(text: str) -> ApplicationError:
+    return ApplicationError(text, type="NotAdmitted", non_retryable=True)

@@ -1,0 +1,59 @@
+"""Ask for production: the request with its evidence, to every channel and into the UI."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.inputs import SupersedeInput
+    from activities.supersede import Supersede
+
+from temporalio.exceptions import FailureError
+
+from release.deployment_request import compose
+from workflows import options
+from workflows.request_facts import request_facts
+from workflows.state import PromotionState
+from workflows.steps.announce import notify
+from workflows.steps.publish import read_aliases
+
+
+async def request_approval(state: PromotionState) -> None:
+    """The approvers are asked, for exactly this evidence; older releases that wait give way."""
+    aliases = await read_aliases(state, "prod")
+    state.rollback_target = {name: alias.version for name, alias in aliases.items()}
+    digest = state.evidence().digest()
+    deadline = workflow.now() + state.policy.approval.timeout
+    text = compose(request_facts(state, digest, deadline))
+    state.refresh(digest=digest, request=text)
+    await _supersede_older(state)
+    title = f"Approve {state.policy.service} {state.request.version} for production?"
+    await notify(state, "approval requested", title, text)
+
+
+def void_approvals(state: PromotionState, why: str) -> None:
+    """Nobody has approved what is to be asked next."""
+    void = ", ".join(state.votes) or "nobody"
+    state.votes.clear()
+    state.note("void", "the promotion", None, f"{why}; the approvals of {void} are void")
+    state.show(digest="", request="")
+
+
+async def _supersede_older(state: PromotionState) -> None:
+    """Best effort: a release that cannot tell the others goes on all the same."""
+    request = state.request
+    try:
+        told = await workflow.execute_activity_method(
+            Supersede.supersede_older,
+            SupersedeInput(
+                service=state.policy.service,
+                promotion=request.workflow_id,
+                sha=request.sha,
+                version=request.version,
+            ),
+            summary="older promotions that wait are superseded",
+            **options.NOTICE,
+        )
+    except FailureError as failure:
+        state.note("supersede", "the promotion", f"{failure.cause or failure}", "")
+        return
+    if told:
+        state.note("supersede", "the promotion", None, ", ".join(told))
