@@ -55,6 +55,10 @@ async def send_signal(page: Page, name: str, payload: str) -> None:
     await dialog.wait_for(state="hidden")
 
 
+def _voters(status) -> list[str]:
+    return [vote.approver for vote in status.votes]
+
+
 async def test_approval_by_the_form_goes_on_and_an_empty_form_is_survived(page, promotion):
     """An empty `approve` is refused in plain sight; the right one lets the promotion go on."""
     await promotion.sign_off()
@@ -67,11 +71,16 @@ async def test_approval_by_the_form_goes_on_and_an_empty_form_is_survived(page, 
     await open_details(page, address)
     details = page.frame_locator("iframe").last
     await details.get_by_text("To decide").first.wait_for()
+    await details.get_by_text("Production Deployment Request").first.wait_for()
+    await details.get_by_text("Rate limiting enforces limits correctly").first.wait_for()
     await details.get_by_text("empty payload; send").first.wait_for()
     if folder := os.environ.get("SCREENSHOTS"):  # for the documentation
         await page.screenshot(path=f"{folder}/temporal-ui-approval.png", full_page=True)
 
-    await send_signal(page, "approve", '{"approver": "bob", "comment": "from the UI"}')
+    for name in ("alice", "bob"):
+        payload = f'{{"approver": "{name}", "comment": "from the UI"}}'
+        await send_signal(page, "approve", payload)
+        await promotion.until(lambda status, name=name: name in _voters(status))
     await promotion.until(lambda status: status.weight > 0)
     if folder:
         await open_details(page, address)
