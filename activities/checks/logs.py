@@ -49,7 +49,7 @@ class Window:
     def __str__(self) -> str:
         """How much was read, for the evidence."""
         groups = f"{len(self.groups)} log group{'s' if len(self.groups) != 1 else ''}"
-        cut = f" (reading was cut after {_MOST_BYTES >> 20} MB, oldest left out)"
+        cut = " (there are more; the oldest were not read)"
         oldest = min((line.at for line in self.lines), default=self.since)
         return (
             f"{len(self.lines):,} lines of {groups} since {oldest:%Y-%m-%d %H:%M:%S}Z"
@@ -60,13 +60,16 @@ class Window:
 class LogReader:
     """Reads log groups within bounds; `pause` is called between pages and may raise."""
 
-    def __init__(self, logs: Any, pause: Callable[[float], None]) -> None:
+    def __init__(
+        self, logs: Any, pause: Callable[[float], None], most_bytes: int = _MOST_BYTES
+    ) -> None:
         self._logs = logs
         self._pause = pause
+        self._most_bytes = most_bytes
 
     def read(self, groups: list[str], since: datetime) -> Window:
         """Every line since then, the newest streams first until a bound is reached."""
-        budget = _Budget()
+        budget = _Budget(self._most_bytes)
         lines: list[Line] = []
         for group in groups:
             for stream in self._streams(group, since):
@@ -112,8 +115,8 @@ class LogReader:
 class _Budget:
     """What may still be read, over all groups and streams."""
 
-    def __init__(self) -> None:
-        self._bytes = _MOST_BYTES
+    def __init__(self, most_bytes: int) -> None:
+        self._bytes = most_bytes
         self._pages = _MOST_PAGES
 
     @property

@@ -17,7 +17,8 @@ _POLICY = re.compile(r"\d+;w=(\d+)")  # RateLimit-Policy, which names the second
 _LEAST_SHARE_LEFT = 1 / 8
 _MOST_REQUESTS = 2000
 _TRIES = 4
-_JITTER_SHARE = 1 / 20  # of a window, so that two runs do not meet in every one
+# Of a window: two runs that met wake together when it ends, and would meet in every one.
+_JITTER_SHARE = 1 / 6
 
 
 class Burst(NamedTuple):
@@ -35,9 +36,8 @@ def rate_limit(context: CheckContext, check: Check) -> None:
     """The limit is enforced after exactly its number of requests, and reset after the minute."""
     bursts: list[Burst] = []
     while len(bursts) < _TRIES and (not bursts or bursts[-1].lost):
-        if bursts:
-            context.pause(random.uniform(0, _JITTER_SHARE) * bursts[-1].window_seconds)  # noqa: S311  # nosec B311
-        bursts.append(_burst(context, context.http()))
+        late = random.uniform(0, _JITTER_SHARE) if bursts else 0.0  # noqa: S311  # nosec B311
+        bursts.append(_burst(context, context.http(), late))
     burst = bursts[-1]
     if not 0 < burst.limit <= _MOST_REQUESTS:
         check.expect(False, f"RateLimit-Limit of a first request is {burst.limit}")
@@ -52,9 +52,11 @@ def rate_limit(context: CheckContext, check: Check) -> None:
         _judge(context, check, burst, burst.refused)
 
 
-def _burst(context: CheckContext, http: StagingClient) -> Burst:
-    """A count that goes up again means that the next minute has begun: counting begins anew."""
-    first, reset = _in_a_fresh_minute(context, http)
+def _burst(context: CheckContext, http: StagingClient, late: float) -> Burst:
+    """A burst that begins this share of a window late, if it has to wait for one.
+
+    A count that goes up again means that the next minute has begun: counting begins anew."""
+    first, reset = _in_a_fresh_minute(context, http, late)
     limit, remaining = _number(first, "ratelimit-limit"), _number(first, "ratelimit-remaining")
     window = _window_seconds(first)
     if first.status_code != 200:
@@ -63,7 +65,7 @@ def _burst(context: CheckContext, http: StagingClient) -> Burst:
     for _ in range(min(2 * limit, _MOST_REQUESTS)):
         answer = http.send(_PATH, key=http.keys.rate_limit)
         if answer.status_code == 429:
-            return Burst(limit, window, accepted, lost, answer, reset)
+            return Burst(limit, window, accepted, lost + remaining, answer, reset)
         now = _number(answer, "ratelimit-remaining")
         if now > remaining:
             accepted, lost = 1, limit - 1 - now
@@ -73,7 +75,9 @@ def _burst(context: CheckContext, http: StagingClient) -> Burst:
     return Burst(limit, window, accepted, lost, None, reset)
 
 
-def _in_a_fresh_minute(context: CheckContext, http: StagingClient) -> tuple[httpx.Response, str]:
+def _in_a_fresh_minute(
+    context: CheckContext, http: StagingClient, late: float
+) -> tuple[httpx.Response, str]:
     """The first answer of a minute that is unused and has time enough left, if there is one.
 
     Where that was waited for, also how the limit was seen to be reset.
@@ -84,7 +88,7 @@ def _in_a_fresh_minute(context: CheckContext, http: StagingClient) -> tuple[http
     is_used = answer.status_code == 429 or remaining != limit - 1
     window = _window_seconds(answer)
     if 0 < left <= window and (is_used or left < _LEAST_SHARE_LEFT * window):
-        context.pause(left)
+        context.pause(left + late * window)
         again = http.send(_PATH, key=http.keys.rate_limit)
         now = _number(again, "ratelimit-remaining")
         said = (
@@ -104,7 +108,10 @@ def _explain_loss(check: Check, bursts: list[Burst]) -> None:
             f"{bursts[-1].limit} are the limit",
         )
     else:
-        check.could_not(f"the reserved key was in use by others in {len(bursts)} minutes")
+        others = ", ".join(str(burst.lost) for burst in bursts)
+        check.could_not(
+            f"others used the reserved key in each of {len(bursts)} minutes, for {others} requests"
+        )
 
 
 def _judge(context: CheckContext, check: Check, burst: Burst, refused: httpx.Response) -> None:
