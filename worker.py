@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -44,6 +45,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     github = GitHub(GitHubApi(_github(settings, aws)))
     admission = Admission(
         settings.repository,
+        settings.branch,
         accepts_claims=settings.accepts_claims,
         temporal_ui=settings.temporal_ui,
     )
@@ -69,6 +71,10 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     ]
 
 
+def _is_loopback(target: str) -> bool:
+    return target.rpartition(":")[0].strip("[]") in {"127.0.0.1", "localhost", "::1"}
+
+
 def _github(settings: Settings, aws: AwsClients) -> httpx.Client:
     def token() -> str:
         return read_secret(aws.secrets, settings.github_token_secret) or ""
@@ -81,6 +87,10 @@ async def main() -> None:
     log = structlog.get_logger()
     config: Any = connect_to_temporal_config()
     client = await Client.connect(**config, data_converter=pydantic_data_converter)
+    settings = Settings.from_environment()
+    if settings.accepts_claims and not _is_loopback(config["target_host"]):
+        # a laptop's worker at a shared server would let names alone into production
+        settings = replace(settings, accepts_claims=False)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -89,9 +99,7 @@ async def main() -> None:
             client,
             task_queue=TASK_QUEUE,
             workflows=WORKFLOWS,
-            activities=activities(
-                Settings.from_environment(), AwsClients.from_environment(), client
-            ),
+            activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
             max_concurrent_activities=_MAX_ACTIVITIES,
             # a dead worker's workflows move to a live one after this, instead of after 10 s

@@ -14,8 +14,11 @@ from release.promotion import PromotionRequest
 class Admission:
     """Knows the repository and the profile that this worker runs with."""
 
-    def __init__(self, repository: Path, *, accepts_claims: bool, temporal_ui: str | None) -> None:
+    def __init__(
+        self, repository: Path, branch: str, *, accepts_claims: bool, temporal_ui: str | None
+    ) -> None:
         self._repository = repository
+        self._branch = branch
         self._accepts_claims = accepts_claims
         self._temporal_ui = temporal_ui or ""
 
@@ -27,23 +30,31 @@ class Admission:
         and its ladder count only if they stand in the commit.
 
         Raises:
-            ApplicationError: not retryable; the policy is not the commit's.
+            ApplicationError: not retryable; the commit is not on the branch, the policy is not the
+                commit's, or the clock is compressed outside the laptop.
         """
+        if request.clock_factor != 1 and not self._accepts_claims:
+            raise _refused("only the laptop's profile runs a ladder faster than its policy says")
         text = self._show(request.sha)
         try:
             committed = parse_policy(text).compressed(request.clock_factor)
         except PolicyError as error:
             raise _refused(f"{request.sha[:12]}: {error}") from error
+        if self._git("merge-base", "--is-ancestor", request.sha, self._branch).returncode != 0:
+            raise _refused(f"{request.sha[:12]} is not on {self._branch}; merge it first")
         if committed != request.policy:
             raise _refused(f"the policy of this request is not the one in {request.sha[:12]}")
         return Admitted(accepts_claims=self._accepts_claims, temporal_ui=self._temporal_ui)
 
     def _show(self, sha: str) -> str:
-        command = ["git", "-C", str(self._repository), "show", f"{sha}:release.toml"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = self._git("show", f"{sha}:release.toml")
         if done.returncode != 0:
             raise _refused(f"{sha[:12]} has no release.toml here: {done.stderr.strip()}")
         return done.stdout
+
+    def _git(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = ["git", "-C", str(self._repository), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 def _refused(text: str) -> ApplicationError:

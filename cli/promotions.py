@@ -15,7 +15,7 @@ from temporalio.common import (
 from cli import aws, production
 from cli.commits import Commits
 from cli.errors import CliError, Refused
-from cli.temporal import RPC_TIMEOUT, temporal
+from cli.temporal import PROOF_TIMEOUT, RPC_TIMEOUT, temporal
 from release.decisions import Decision, impossible_quorum
 from release.message import Message
 from release.policy import Policy
@@ -129,7 +129,8 @@ async def send(name: str, reference: str, message: Message, sender: str) -> None
     """The promotion took the message; a refusal is raised with its reason."""
     async with temporal(sender) as client:
         handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id(reference))
-        await handle.execute_update(name, message, rpc_timeout=RPC_TIMEOUT)
+        longest = PROOF_TIMEOUT if name == "approve" else RPC_TIMEOUT
+        await handle.execute_update(name, message, rpc_timeout=longest)
 
 
 def approval(arguments: Any, code: str) -> Decision:

@@ -86,11 +86,12 @@ def _head(status: PromotionStatus) -> RenderableType:
         if status.outcome
         else Text(f"{status.stage.value} for {_ago(status.stage_since)}", style="cyan")
     )
-    table.add_row(f"{status.service} {status.version}", state)
-    table.add_row("commit", f"{status.sha[:12]}, requested by {status.requested_by}")
+    table.add_row(Text(f"{status.service} {status.version}"), state)
+    # as Text: what people write is no markup of ours
+    table.add_row("commit", Text(f"{status.sha[:12]}, requested by {status.requested_by}"))
     table.add_row("production", f"{_bar(status.weight)} {status.weight:.0%} on the new version")
     if status.next and status.outcome is None:
-        table.add_row("next", status.next)
+        table.add_row("next", Text(status.next))
     if status.deadline and status.outcome is None:
         table.add_row("if nobody acts", f"expires {status.deadline:%Y-%m-%d %H:%M} UTC")
     return table
@@ -101,7 +102,8 @@ def _gates(status: PromotionStatus) -> RenderableType:
     table = Table(box=None, padding=(0, 2), show_header=False)
     for test in status.tests:
         if test.verdict is not Verdict.PASSED:
-            table.add_row(Text(test.verdict.value, style="red"), test.text, test.evidence)
+            evidence = Text(test.evidence)
+            table.add_row(Text(test.verdict.value, style="red"), Text(test.text), evidence)
     for item in status.items:
         if item.answer not in DONE and not _is_approval(item):
             table.add_row(*_item(item))

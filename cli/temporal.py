@@ -19,6 +19,7 @@ from cli.errors import CliError, Refused, Unreachable
 from settings import connect_to_temporal_config
 
 RPC_TIMEOUT = timedelta(seconds=15)
+PROOF_TIMEOUT = timedelta(seconds=75)  # an approval's answer waits for its proof, a minute at most
 
 
 @asynccontextmanager

@@ -8,56 +8,63 @@ from release.checklist import Answer, ItemState
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest
-from release.quorum import roles_asked
+from release.quorum import roles_asked, standing
+
+# Messages stand in the record, which is shown and queried whole.
+MOST_NAME, MOST_TEXT = 100, 1000
 
 
 class Decision(Message):
     """An approval or a rejection of the release, with what proves whose it is."""
 
-    approver: str = ""
-    comment: str = ""
-    digest: str = Field("", description="evidence digest it is meant for, or its first characters")
-    code: str = Field("", repr=False, description="one-time code of the approver")
+    approver: str = Field("", max_length=MOST_NAME)
+    comment: str = Field("", max_length=MOST_TEXT)
+    digest: str = Field(
+        "", max_length=64, description="evidence digest it is meant for, or its first characters"
+    )
+    code: str = Field(
+        "", max_length=MOST_NAME, repr=False, description="one-time code of the approver"
+    )
     github_run: int | None = Field(None, description="workflow run whose review is to be read")
 
 
 class SignOff(Message):
     """A person's answer to one manual checklist item."""
 
-    item: str = Field(min_length=1)
-    by: str = Field(min_length=1)
+    item: str = Field(min_length=1, max_length=MOST_NAME)
+    by: str = Field(min_length=1, max_length=MOST_NAME)
     passed: bool = True
-    note: str = ""
-    link: str = ""
+    note: str = Field("", max_length=MOST_TEXT)
+    link: str = Field("", max_length=MOST_TEXT)
 
 
 class Withdrawal(Message):
     """A sign-off or, without an item, an approval taken back before the deploy begins."""
 
-    by: str = Field(min_length=1)
-    item: str = ""
+    by: str = Field(min_length=1, max_length=MOST_NAME)
+    item: str = Field("", max_length=MOST_NAME)
 
 
 class Waive(Message):
     """An item that could not be measured is left open, for a reason."""
 
-    item: str = Field(min_length=1)
-    by: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    item: str = Field(min_length=1, max_length=MOST_NAME)
+    by: str = Field(min_length=1, max_length=MOST_NAME)
+    reason: str = Field(min_length=1, max_length=MOST_TEXT)
 
 
 class Supersession(Message):
     """A newer commit of the service has come as far: this release need not wait any more."""
 
-    by: str = Field(min_length=1, description="the newer promotion's id")
-    version: str = ""
+    by: str = Field(min_length=1, max_length=MOST_TEXT, description="the newer promotion's id")
+    version: str = Field("", max_length=MOST_NAME)
 
 
 class Abort(Message):
     """Stop, and put the baseline back if traffic has moved."""
 
-    by: str = "somebody in the Temporal UI"
-    reason: str = "no reason given"
+    by: str = Field("somebody in the Temporal UI", max_length=MOST_NAME)
+    reason: str = Field("no reason given", max_length=MOST_TEXT)
 
 
 MessageType = TypeVar("MessageType", bound=Message)
@@ -155,13 +162,14 @@ def impossible_quorum(request: PromotionRequest) -> str | None:
     Said at `promote`: otherwise the question would stand for a day for nothing.
     """
     approval = request.policy.approval
-    for role in roles_asked(approval, major=request.is_major):
-        entry = approval.roles[role]
-        able = [name for name in entry.people if counts(request, name)]
-        if len(able) < entry.needed:
-            out = ", ".join(name for name in entry.people if name not in able) or "nobody"
+    people = dict.fromkeys(name for entry in approval.roles.values() for name in entry.people)
+    able = tuple(name for name in people if counts(request, name))
+    for role in standing(approval, able, major=request.is_major):
+        if not role.is_filled:
+            out = ", ".join(name for name in role.people if name not in able)
+            why = f"requester and authors do not count ({out})" if out else "each fills one role"
             return (
-                f"nobody can approve as {role.replace('_', ' ')}: it needs {entry.needed}, and "
-                f"of its people requester and authors do not count ({out})"
+                f"nobody can approve as {role.role.replace('_', ' ')}: it needs {role.needed}, and "
+                f"of its people {why}"
             )
     return None

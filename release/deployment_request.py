@@ -221,10 +221,11 @@ def _approval(facts: RequestFacts) -> list[str]:
 
 def _where(facts: RequestFacts) -> list[str]:
     proof = " --code" if facts.proof_needed else ""
+    command = f"starter.py approve {facts.sha[:7]} --digest {facts.digest[:12]} --as NAME{proof}"
     lines = ["### Where to Decide", ""]
     if _WEB_ADDRESS.fullmatch(facts.temporal_url):
         lines.append(f"- Temporal: <{facts.temporal_url}>")
-    lines.append(f"- Command line: {code(f'starter.py approve {facts.sha[:7]} --as NAME{proof}')}")
+    lines.append(f"- Command line: {code(command)}")
     if _WEB_ADDRESS.fullmatch(facts.github_url):
         lines.append(f"- GitHub: <{facts.github_url}>")
     return lines

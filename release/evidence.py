@@ -16,6 +16,10 @@ class Evidence(Message):
 
     sha: str
     version: str
+    running_version: str
+    requested_by: str
+    changes: tuple[str, ...]
+    authors: tuple[str, ...]
     artifacts: dict[str, str] = Field(description="function → SHA-256 of its zip")
     tests: tuple[CheckResult, ...]
     items: tuple[ItemState, ...] = Field(description="answers, without those approvals give")

@@ -7,7 +7,7 @@ from release.verdict import Verdict
 
 def needs_fix_report(status: PromotionStatus, request: PromotionRequest) -> str:
     """The diagram's arrow back, in Markdown; it ends with the next command."""
-    failed = [(test.text, test.evidence) for test in status.tests if test.verdict is Verdict.FAILED]
+    failed = [(t.text, t.evidence) for t in status.tests if t.verdict is not Verdict.PASSED]
     title = "integration tests" if failed else "checklist"
     failed += [
         (f"{item.group}: {item.text}", item.evidence)

@@ -67,11 +67,12 @@ def _act(status: PromotionStatus, request: PromotionRequest) -> str:
     sha = status.sha[:7]
     lines = []
     if status.stage is Stage.APPROVAL:
+        digest = status.digest[:SHORT]
         proof = ', "code": "your one-time code"' if status.proof_needed else ""
         lines.append(
             f"**To decide**: {who_may(request)}. *Send a Signal* → `approve` or `reject` with "
-            f'`{{"approver": "your name", "comment": "…"{proof}}}`, or '
-            f"`starter.py approve {sha} --as NAME`."
+            f'`{{"approver": "your name", "comment": "…", "digest": "{digest}"{proof}}}`, or '
+            f"`starter.py approve {sha} --digest {digest} --as NAME`."
         )
     waiting = [item for item in status.items if item.answer is Answer.WAITING]
     to_sign = [item.id for item in waiting if item.needs.startswith("a sign-off")]

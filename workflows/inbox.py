@@ -132,7 +132,11 @@ class Inbox:
         """A person's answer to one manual item."""
 
         def apply(sign_off: SignOff) -> str | None:
-            refusal = self._closed() or refuse_sign_off(self._state.policy, sign_off)
+            refusal = (
+                self._closed()
+                or refuse_sign_off(self._state.policy, sign_off)
+                or self._signed_by_another(sign_off)
+            )
             if refusal is None:
                 signature = Signature(
                     by=sign_off.by,
@@ -145,6 +149,12 @@ class Inbox:
             return refusal
 
         return self._receive("sign-off", SignOff, payload, apply)
+
+    def _signed_by_another(self, sign_off: SignOff) -> str | None:
+        signature = self._state.answers.signatures.get(sign_off.item)
+        if signature is None or signature.by == sign_off.by:
+            return None
+        return f"{sign_off.item} was answered by {signature.by}, who alone may change it"
 
     def waive(self, payload: Any) -> str | None:
         """An item that could not be measured is left open."""

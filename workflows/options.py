@@ -31,6 +31,7 @@ NOTICE: dict[str, Any] = {
 }
 PROOF: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(seconds=60),  # somebody waits for the answer
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4),
 }
 CHECKS: dict[str, Any] = {

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         Stage,
     )
 
+from release.quorum import is_complete
 from release.report import needs_fix_report
 from workflows.inbox import Inbox
 from workflows.state import Ended, PromotionState
@@ -43,6 +44,9 @@ from workflows.steps.roll_back import roll_back, uninterrupted
 from workflows.steps.run_integration_tests import run_integration_tests
 from workflows.steps.shift_traffic import Ladder, disarm_alarms
 from workflows.steps.wait_for_approval import wait_for_approval
+
+# Each round costs some forty events of history; nobody changes their mind so often in good faith.
+MOST_QUESTIONS = 10
 
 
 @workflow.defn
@@ -86,19 +90,24 @@ class PromotionWorkflow:
 
     async def _pass_the_gates(self) -> dict[str, AliasState]:
         """Production's baseline, once the quorum agreed to exactly what will be done."""
-        while True:
+        for _ in range(MOST_QUESTIONS):
             await complete_checklist(self.state)
             await request_approval(self.state)
             if not await wait_for_approval(self.state):
-                void_approvals(self.state, "an answer of the checklist was withdrawn")
+                void_approvals(self.state, "an answer of the checklist changed")
                 continue
             baseline = await read_aliases(self.state, "prod")
+            self.state.stop_if_aborted()
             self.state.end_if_over()
             target = {name: alias.version for name, alias in baseline.items()}
-            if target == self.state.rollback_target:
+            if target != self.state.rollback_target:
+                void_approvals(self.state, "production changed: another version would be put back")
+            elif self.state.has_changed() or not is_complete(self.state.quorum()):
+                void_approvals(self.state, "something was withdrawn at the last moment")
+            else:
                 self.state.is_deploying = True  # from here on only an abort stops it
                 return baseline
-            void_approvals(self.state, "production changed: another version would be put back")
+        raise Ended(Outcome.EXPIRED, f"asked {MOST_QUESTIONS} times, and changed each time")
 
     async def _release(
         self, artifacts: dict[str, Artifact], baseline: dict[str, AliasState]
@@ -116,6 +125,7 @@ class PromotionWorkflow:
                 if name != api:  # what nobody calls directly follows once the API is through
                     summary = f"{alias.function} → version {canary[name]}"
                     await shift(alias, alias.version, canary[name], 1.0, summary)
+                    self.state.stop_if_aborted()
             await disarm_alarms(ladder.alarms())
         except (Ended, FailureError, asyncio.CancelledError):
             await uninterrupted(roll_back(self.state, baseline, canary))

@@ -55,6 +55,8 @@ class PromotionState:
         self.superseded: Supersession | None = None
         self.aborted: Abort | None = None
         self.rollback_target: dict[str, str] = {}
+        self.asked_for: Answers | None = None
+        self.counted_reviews: list[str] = []
         self.temporal_ui = ""
         self.is_admitted = False
         self.stopping = False
@@ -98,6 +100,10 @@ class PromotionState:
         return Evidence(
             sha=self.request.sha,
             version=self.request.version,
+            running_version=self.request.running_version,
+            requested_by=self.request.requested_by,
+            changes=self.request.changes,
+            authors=self.request.authors,
             artifacts={name: artifact.sha256 for name, artifact in self.artifacts.items()},
             tests=self.status.tests,
             items=self.gating_items(),
@@ -105,12 +111,17 @@ class PromotionState:
             policy=self.policy,
         )
 
+    def has_changed(self) -> bool:
+        """Whether any answer changed since the approvers were asked: answers are replaced whole."""
+        return self.asked_for is not self.answers
+
     # --- how it goes on ---
 
     def enter(self, stage: Stage, next_: str, deadline: datetime | None = None) -> None:
         """The promotion is in `stage`, visibly: search attribute, details, query."""
         if stage is not Stage.ROLLBACK:
             self.stop_if_aborted()
+            self.end_if_over()
         self.show(stage=stage, stage_since=workflow.now(), next=next_, deadline=deadline)
         workflow.upsert_search_attributes([STAGE.value_set(stage.value)])
 

@@ -22,9 +22,11 @@ def commit(tmp_path):
         command = ["git", "-C", str(tmp_path), *identity, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    git("init", "--quiet")
+    git("init", "--quiet", "--initial-branch=main")
 
-    def make(text: str = TEXT) -> str:
+    def make(text: str = TEXT, branch: str = "") -> str:
+        if branch:
+            git("switch", "--quiet", "--create", branch)
         (tmp_path / "release.toml").write_text(text)
         git("add", "--all")
         git("commit", "--quiet", "--allow-empty", "--message", "change")
@@ -34,7 +36,7 @@ def commit(tmp_path):
 
 
 def admission(folder: Path, *, accepts_claims: bool = False) -> Admission:
-    return Admission(folder, accepts_claims=accepts_claims, temporal_ui=None)
+    return Admission(folder, "main", accepts_claims=accepts_claims, temporal_ui=None)
 
 
 def request(sha: str, text: str = TEXT, factor: float = 1) -> PromotionRequest:
@@ -44,13 +46,29 @@ def request(sha: str, text: str = TEXT, factor: float = 1) -> PromotionRequest:
     )
 
 
-@pytest.mark.parametrize("factor", [1, 12])
-def test_request_with_its_commits_policy_is_admitted(tmp_path, commit, factor):
-    """As it stands, or with the clock that the request names."""
-    order = request(commit(), factor=factor)
+def test_request_with_its_commits_policy_is_admitted(tmp_path, commit):
+    """As it stands, or on the laptop with the clock that the request names."""
+    sha = commit()
+    laptop = admission(tmp_path, accepts_claims=True)
 
-    assert admission(tmp_path).admit_request(order).accepts_claims is False
-    assert admission(tmp_path, accepts_claims=True).admit_request(order).accepts_claims is True
+    assert admission(tmp_path).admit_request(request(sha)).accepts_claims is False
+    assert laptop.admit_request(request(sha, factor=12)).accepts_claims is True
+
+
+def test_compressed_clock_is_refused_outside_the_laptop(tmp_path, commit):
+    """Nobody climbs a production ladder in seconds."""
+    with pytest.raises(ApplicationError, match="only the laptop's profile"):
+        admission(tmp_path).admit_request(request(commit(), factor=600))
+
+
+def test_commit_that_was_not_merged_is_refused(tmp_path, commit):
+    """Rosters count once they were reviewed and merged, wherever else a commit may lie."""
+    commit()
+    sha = commit(TEXT.replace('people = ["alice"]', 'people = ["mallory"]'), branch="mine")
+    changed = TEXT.replace('people = ["alice"]', 'people = ["mallory"]')
+
+    with pytest.raises(ApplicationError, match="is not on main; merge it first"):
+        admission(tmp_path).admit_request(request(sha, changed))
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_first_release_has_nothing_to_name():
     assert "**Changes**: 0 commits" in text
     assert "| waived |" not in text
     assert "production keeps what it has" in text
-    assert "`starter.py approve c0ffeec --as NAME`" in text
+    assert "`starter.py approve c0ffeec --digest 0123456789ab --as NAME`" in text
     assert "http" not in text
 
 

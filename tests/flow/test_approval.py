@@ -234,6 +234,45 @@ async def test_withdrawn_sign_off_reopens_the_checklist_and_voids_the_approvals(
     assert (await handle.result()).outcome is Outcome.COMPLETED
 
 
+async def test_changed_answer_voids_the_approvals_though_it_is_still_a_yes(release_system):
+    """A sign-off that is given anew says something else: what was approved was the old one."""
+    handle = await release_system.promote_to_approval()
+    first = (await release_system.status(handle)).digest
+    await handle.execute_update("approve", Decision(approver="bob", digest=first))
+    note = {"item": "known-issues", "by": "alice", "note": "one was found: prices of DOGE"}
+    await handle.execute_update("sign_off", note)
+
+    status = await release_system.until(
+        handle, lambda s: s.stage is Stage.APPROVAL and s.digest not in ("", first)
+    )
+
+    assert status.votes == ()
+    await handle.signal("abort")
+    await handle.result()
+
+
+async def test_endless_changes_of_mind_end(release_system):
+    """After ten questions the release ends: its history must not grow for ever."""
+    handle = await release_system.promote_to_approval()
+    digest = ""
+    for number in range(10):
+        status = await release_system.until(
+            handle,
+            lambda s, last=digest: s.outcome or (s.stage is Stage.APPROVAL and s.digest != last),
+        )
+        digest = status.digest
+        note = {"item": "known-issues", "by": "alice", "note": f"number {number}"}
+        await handle.signal("sign_off", note)
+
+    result = await handle.result()
+
+    assert (result.outcome, result.reason) == (
+        Outcome.EXPIRED,
+        "asked 10 times, and changed each time",
+    )
+    assert (await handle.describe()).history_length < 500
+
+
 async def test_newer_promotion_supersedes_one_that_waits(release_system):
     """The older ends and says by what; the newer one tells it when it asks for approval itself."""
     handle = await release_system.promote_to_approval()
@@ -400,6 +439,20 @@ async def test_githubs_review_that_does_not_count_is_refused(production, review,
     handle = await production.promote_to_approval(policy=github_policy())
 
     assert await refusal(handle, github_run=7) == said
+    await handle.signal("abort")
+    await handle.result()
+
+
+async def test_githubs_review_counts_once(production):
+    """A run's number is no secret: replayed, it does not undo a withdrawal."""
+    production.script.review = review_of("alice-gh")
+    handle = await production.promote_to_approval(policy=github_policy())
+    await handle.execute_update("approve", Decision(github_run=7))
+    await handle.execute_update("withdraw", {"by": "alice"})
+
+    assert "was counted already" in await refusal(handle, github_run=7)
+
+    assert (await production.status(handle)).votes == ()
     await handle.signal("abort")
     await handle.result()
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from release.checklist import Answer
 from release.promotion import Outcome, Stage
@@ -109,6 +110,58 @@ async def test_sign_off_is_withdrawn_by_its_giver_alone(release_system):
     assert "has no sign-off" in await refused(
         handle, "withdraw", {"by": "alice", "item": "known-issues"}
     )
+    await handle.signal("abort")
+    await handle.result()
+
+
+async def test_sign_off_is_changed_by_its_giver_alone(release_system):
+    """A failed answer is not painted over by somebody else."""
+    handle = await release_system.promote()
+    await handle.execute_update("sign_off", {"item": "manual-verification", "by": "alice"})
+
+    assert "who alone may change it" in await refused(
+        handle, "sign_off", {"item": "manual-verification", "by": "bob"}
+    )
+    await handle.signal("abort")
+    await handle.result()
+
+
+async def test_long_message_is_refused(release_system):
+    """The record is shown and queried whole: a flood of text would blind everybody."""
+    handle = await release_system.promote()
+
+    said = await refused(
+        handle, "sign_off", {"item": "readme", "by": "alice", "note": "x" * 1_000_000}
+    )
+
+    assert said.startswith("note: String should have at most 1000 characters")
+    assert len((await release_system.status(handle)).inbox[0].text) < 300
+    await handle.signal("abort")
+    await handle.result()
+
+
+async def test_checks_that_cannot_run_at_all_are_inconclusive(release_system):
+    """An activity that fails for good concludes nothing: the items are tried again, or waived."""
+    failing = [True]
+
+    def broken(name: str) -> Verdict:
+        if name == "lint" and failing:
+            raise ApplicationError("no disk", non_retryable=True)
+        return Verdict.PASSED
+
+    release_system.script.checks = broken
+    handle = await release_system.promote()
+    await release_system.sign_off_all(handle)
+    status = await release_system.until(
+        handle, lambda s: answer_of(s, "lint") is Answer.INCONCLUSIVE
+    )
+    assert answer_of(status, "tests") is Answer.INCONCLUSIVE
+    assert answer_of(status, "endpoints") is Answer.PASSED
+    failing.clear()
+
+    await release_system.environment.fast_forward(handle, timedelta(minutes=6))
+
+    await release_system.until(handle, lambda s: s.stage is Stage.APPROVAL)
     await handle.signal("abort")
     await handle.result()
 

@@ -187,6 +187,10 @@ def evidence(**changed) -> Evidence:
     usual = {
         "sha": "a" * 40,
         "version": "1.2.3",
+        "running_version": "1.2.2",
+        "requested_by": "dora",
+        "changes": ("fix: a price",),
+        "authors": ("carol",),
         "artifacts": {"api": "00"},
         "tests": (result(Verdict.PASSED),),
         "items": states({"g": (MEASURED,)}, {}, Answers(results={"c": result(Verdict.PASSED)}), {}),
@@ -201,6 +205,9 @@ def evidence(**changed) -> Evidence:
     [
         {"sha": "b" * 40},
         {"version": "1.2.4"},
+        {"running_version": "1.1.0"},
+        {"requested_by": "erin"},
+        {"authors": ()},
         {"artifacts": {"api": "01"}},
         {"tests": (result(Verdict.PASSED, "other figures"),)},
         {"items": states({"g": (MEASURED,)}, {}, Answers(), {})},

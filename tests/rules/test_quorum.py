@@ -124,6 +124,17 @@ def test_role_that_nobody_can_fill_is_said_at_promote(fields, role):
     assert said.startswith(f"nobody can approve as {role}")
 
 
+def test_one_person_for_two_roles_is_said_at_promote():
+    """Both leads are alice, and one person fills one role: it could never be met."""
+    alone = TEXT.replace('people = ["bob"]', 'people = ["alice"]')
+
+    said = impossible_quorum(request(policy=parse_policy(alone)))
+
+    assert said == (
+        "nobody can approve as operations lead: it needs 1, and of its people each fills one role"
+    )
+
+
 def test_possible_quorum_is_no_complaint():
     """The usual release."""
     assert impossible_quorum(request()) is None

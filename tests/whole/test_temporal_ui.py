@@ -78,6 +78,7 @@ async def test_approval_by_the_form_goes_on_and_an_empty_form_is_survived(page, 
         await page.screenshot(path=f"{folder}/temporal-ui-approval.png", full_page=True)
 
     for name in ("alice", "bob"):
+        await open_details(page, address)  # anew: the form keeps what was typed into it before
         payload = f'{{"approver": "{name}", "comment": "from the UI"}}'
         await send_signal(page, "approve", payload)
         await promotion.until(lambda status, name=name: name in _voters(status))

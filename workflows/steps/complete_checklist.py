@@ -1,8 +1,11 @@
 """Both checklists: measured where a machine can, signed off where not, waived where neither can."""
 
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.checks.staging_checks import StagingChecks
@@ -60,8 +63,8 @@ async def _measure(state: PromotionState, names: list[str]) -> None:
     project = [name for name in names if name in {*ci.commands, *ci.check_runs, "coverage"}]
     own = {*project, STAGING_VALIDATION, BENCHMARKS, ANNOUNCEMENT}
     staging = [name for name in names if name not in own]
-    parts = [_staging(state, staging)] if staging else []
-    parts += [_project(state, project)] if project else []
+    parts = [_or_inconclusive(staging, _staging(state, staging))] if staging else []
+    parts += [_or_inconclusive(project, _project(state, project))] if project else []
     parts += [announce(state)] if ANNOUNCEMENT in names else []
     for part in workflow.as_completed(parts):
         new = {result.id: result for result in await part}
@@ -70,6 +73,22 @@ async def _measure(state: PromotionState, names: list[str]) -> None:
         state.refresh()
     state.stop_if_aborted()
     state.end_if_over()
+
+
+async def _or_inconclusive(
+    names: list[str], part: Coroutine[Any, Any, list[CheckResult]]
+) -> list[CheckResult]:
+    """What could not be measured at all neither passes nor fails; it is tried again."""
+    try:
+        return await part
+    except FailureError as failure:
+        if is_cancelled_exception(failure):
+            raise
+        why = f"could not be measured: {failure.cause or failure}"[:300]
+        return [
+            CheckResult(id=name, text=name, verdict=Verdict.INCONCLUSIVE, evidence=why)
+            for name in names
+        ]
 
 
 async def _staging(state: PromotionState, names: list[str]) -> list[CheckResult]:

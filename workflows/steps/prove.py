@@ -80,6 +80,11 @@ async def _by_github(state: PromotionState, run_id: int) -> list[Proved] | str:
     refusal = refuse_review(review)
     if refusal is not None:
         return refusal
+    # A run's number is no secret: counted again it would undo a withdrawal, or approve evidence
+    # that its reviewers never saw.
+    attempt = f"{run_id}/{review.run.attempt}"
+    if attempt in state.counted_reviews:
+        return f"the review of run {run_id} was counted already; review again in another run"
     said = {entry.reviewer: entry.comment for entry in review.reviews}
     known = policy.approval.github
     proved = [
@@ -91,4 +96,5 @@ async def _by_github(state: PromotionState, run_id: int) -> list[Proved] | str:
     ]
     if not proved:
         return f"{', '.join(review.approvers)}: nobody that [approval.github] maps to a role"
+    state.counted_reviews.append(attempt)
     return proved

@@ -20,6 +20,7 @@ async def request_approval(state: PromotionState) -> None:
     """The approvers are asked, for exactly this evidence; older releases that wait give way."""
     aliases = await read_aliases(state, "prod")
     state.rollback_target = {name: alias.version for name, alias in aliases.items()}
+    state.asked_for = state.answers
     digest = state.evidence().digest()
     deadline = workflow.now() + state.policy.approval.timeout
     text = compose(request_facts(state, digest, deadline))

@@ -67,6 +67,7 @@ class Ladder:
         summary = f"{self.alias.function}: {weight:.0%} to version {self.canary}"
         self.alias = await shift(self.alias, self.baseline, self.canary, weight, summary)
         self.state.show(weight=weight)
+        self.state.stop_if_aborted()  # a write that ends normally swallows the cancellation
 
     async def _watch(self, weight: float, min_duration: timedelta) -> None:
         shift_policy = self.state.policy.shift

@@ -5,7 +5,6 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from release.checklist import DONE
     from release.promotion import Outcome, Stage
 
 from release.quorum import is_complete
@@ -24,12 +23,12 @@ async def wait_for_approval(state: PromotionState) -> bool:
     state.enter(
         Stage.APPROVAL, f"production, as soon as these agree: {role_names(state)}", deadline
     )
-    while not (is_complete(state.quorum()) or _has_changed(state)):
+    while not (is_complete(state.quorum()) or state.has_changed()):
         left = deadline - workflow.now()
         pause = min(left, approval.remind_every) if approval.remind_every else left
         try:
             await state.wait(
-                lambda: is_complete(state.quorum()) or _has_changed(state),
+                lambda: is_complete(state.quorum()) or state.has_changed(),
                 pause,
                 "remind the approvers" if pause < left else "an undecided release is refused",
             )
@@ -39,12 +38,7 @@ async def wait_for_approval(state: PromotionState) -> bool:
             await remind(state, deadline)
     state.stop_if_aborted()
     state.end_if_over()
-    return not _has_changed(state)
-
-
-def _has_changed(state: PromotionState) -> bool:
-    """Whether an answer was withdrawn since the question was asked."""
-    return any(item.answer not in DONE for item in state.gating_items())
+    return not state.has_changed()
 
 
 def _undecided(state: PromotionState, timeout: timedelta) -> str:
