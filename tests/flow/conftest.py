@@ -7,6 +7,7 @@ AWS is a recording stand-in below the real traffic and deploy activities; what i
 import asyncio
 import base64
 import sysconfig
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,8 @@ class RecordingLambda:
         self.aliases: dict[str, dict[str, Any]] = {}
         self.writes: list[tuple[str, str, dict[str, float]]] = []
         self.fail_updates_with: list[Exception] = []
+        self.reading, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
         for environment in ("staging", "prod"):
             for name in ("api", "fetcher"):
                 function = f"crypto-watch-{name}-{environment}"
@@ -91,6 +94,8 @@ class RecordingLambda:
         return [sum(w.values()) for f, _, w in self.writes if f == function]
 
     def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:
+        self.reading.set()
+        assert self.go_on.wait(20)
         return dict(self.aliases[FunctionName])
 
     def update_alias(self, FunctionName: str, RevisionId: str, **new: Any) -> dict[str, Any]:

@@ -205,6 +205,29 @@ async def test_withdrawn_approval_does_not_count(release_system):
     assert (await handle.result()).outcome is Outcome.COMPLETED
 
 
+async def test_withdrawal_in_the_last_moment_is_heeded(release_system):
+    """The quorum is met and production's versions are being read: a withdrawal still counts."""
+    aws = release_system.aws
+    handle = await release_system.promote_to_approval()
+    aws.reading.clear()
+    aws.go_on.clear()
+    await release_system.approve(handle)
+    assert await asyncio.to_thread(aws.reading.wait, 20)
+
+    await handle.execute_update("withdraw", {"by": "bob"})
+    aws.go_on.set()
+
+    status = await release_system.until(
+        handle, lambda s: s.stage is Stage.APPROVAL and s.digest and not s.votes
+    )
+    assert status.outcome is None
+    assert aws.weights() == []
+    [(_, _, text)] = await messages(release_system, handle, "void")
+    assert text.startswith("something was withdrawn at the last moment")
+    await handle.signal("abort")
+    await handle.result()
+
+
 async def test_nothing_is_withdrawn_once_the_deploy_has_begun(release_system):
     """From then on the way back is an abort; the refusal says so."""
     release_system.script.hold_at = lambda order: True
