@@ -1,11 +1,11 @@
 """Admission: what the worker, whom no requester can speak for, says of a promotion's request."""
 
-import subprocess
 from pathlib import Path
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.git import git, is_ancestor
 from activities.inputs import Admitted
 from release.policy import PolicyError, parse_policy
 from release.promotion import PromotionRequest
@@ -40,21 +40,17 @@ class Admission:
             committed = parse_policy(text).compressed(request.clock_factor)
         except PolicyError as error:
             raise _refused(f"{request.sha[:12]}: {error}") from error
-        if self._git("merge-base", "--is-ancestor", request.sha, self._branch).returncode != 0:
+        if not is_ancestor(self._repository, request.sha, self._branch):
             raise _refused(f"{request.sha[:12]} is not on {self._branch}; merge it first")
         if committed != request.policy:
             raise _refused(f"the policy of this request is not the one in {request.sha[:12]}")
         return Admitted(accepts_claims=self._accepts_claims, temporal_ui=self._temporal_ui)
 
     def _show(self, sha: str) -> str:
-        done = self._git("show", f"{sha}:release.toml")
+        done = git(self._repository, "show", f"{sha}:release.toml")
         if done.returncode != 0:
             raise _refused(f"{sha[:12]} has no release.toml here: {done.stderr.strip()}")
         return done.stdout
-
-    def _git(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = ["git", "-C", str(self._repository), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 def _refused(text: str) -> ApplicationError:

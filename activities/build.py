@@ -50,7 +50,8 @@ class Build:
         with tempfile.TemporaryDirectory(prefix="build-") as folder:
             root = Path(folder)
             self._check_out(sha, source, root)
-            _install_dependencies(root)
+            if (root / "requirements.txt").exists():
+                install_dependencies(root / "requirements.txt", root)
             return zip_folder(root)
 
     def _check_out(self, sha: str, source: str, target: Path) -> None:
@@ -74,13 +75,11 @@ class Build:
                 raise
 
 
-def _install_dependencies(root: Path) -> None:
-    requirements = root / "requirements.txt"
-    if not requirements.exists():
-        return
+def install_dependencies(requirements: Path, target: Path) -> None:
+    """The pinned packages lie in the target. Raises RuntimeError with what pip said."""
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--require-hashes", "--no-compile", "--only-binary", ":all:", "--target", str(root)),
+        *("--require-hashes", "--no-compile", "--only-binary", ":all:", "--target", str(target)),
         *("-r", str(requirements)),
     ]
     pip = subprocess.run(command, capture_output=True, timeout=_PIP_SECONDS, check=False)

@@ -1,12 +1,13 @@
 """Supersede: older promotions of the service that wait learn that a newer one has come as far."""
 
-import subprocess
+import asyncio
 from pathlib import Path
 
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.git import is_ancestor
 from activities.inputs import SupersedeInput
 from release.decisions import Supersession
 from release.promotion import Stage
@@ -35,7 +36,10 @@ class Supersede:
         told = []
         async for run in self._client.list_workflows(query):
             sha = {p.key.name: p.value for p in run.typed_search_attributes}.get("ReleaseSha", "")
-            if run.id == order.promotion or not self._is_older(sha, order.sha):
+            if run.id == order.promotion or not sha or sha == order.sha:
+                continue
+            # in a thread: this runs on the worker's event loop, with everything else
+            if not await asyncio.to_thread(is_ancestor, self._repository, sha, order.sha):
                 continue
             message = Supersession(by=order.promotion, version=order.version)
             try:
@@ -46,10 +50,3 @@ class Supersede:
                 if error.status is not RPCStatusCode.NOT_FOUND:  # it has ended meanwhile
                     raise
         return told
-
-    def _is_older(self, sha: str, than: str) -> bool:
-        if not sha or sha == than:
-            return False
-        command = ["git", "-C", str(self._repository), "merge-base", "--is-ancestor", sha, than]
-        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
-        return done.returncode == 0

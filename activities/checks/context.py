@@ -1,6 +1,5 @@
 """What every check gets: the order, the clients, and what several checks need, made once."""
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -12,13 +11,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from activities.aws import AwsClients
 from activities.checks.logs import LogReader, Window
 from activities.checks.metrics import Metric, MetricReader
+from activities.git import git
 from activities.inputs import ChecksInput
 from activities.staging import Check, Staging, StagingClient
 from release.alarms import METRICS_NAMESPACE
 
 FETCHER = "fetcher"
 PRODUCTION = "prod"
-_GIT_SECONDS = 30
 _POLL_SECONDS = 1.0
 _LOAD_SECONDS = 120
 _CLOCK_SKEW = timedelta(minutes=1)  # between this clock and that of the logs
@@ -168,15 +167,7 @@ class CheckContext:
         return self._git("show", f"{self.order.sha}:{path}")
 
     def _git(self, *arguments: str) -> str | None:
-        command = ["git", "-C", str(self._repository), *arguments]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            timeout=_GIT_SECONDS,
-            check=False,
-            text=True,
-            errors="replace",
-        )
+        done = git(self._repository, *arguments)
         return done.stdout if done.returncode == 0 else None
 
     def _symbols(self) -> tuple[str, ...]:

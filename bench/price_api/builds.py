@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from activities.build import zip_folder
+from activities.build import install_dependencies, zip_folder
 from bench.price_api.errors import BenchError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,17 +77,12 @@ def _dependencies(requirements: Path) -> Path:
         return kept
     CACHE.mkdir(parents=True, exist_ok=True)
     target = Path(tempfile.mkdtemp(prefix="new-", dir=CACHE))
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--require-hashes", "--no-compile", "--only-binary", ":all:", "--target", str(target)),
-        *("-r", str(requirements)),
-    ]
     try:
-        pip = subprocess.run(command, capture_output=True, timeout=600, check=False)
-        if pip.returncode != 0:
-            raise BenchError(f"pip failed: {pip.stderr.decode(errors='replace')[-800:]}")
+        install_dependencies(requirements, target)
         if not kept.exists():
             target.rename(kept)  # whole or not at all, should this run be interrupted
+    except RuntimeError as error:
+        raise BenchError(str(error)) from error
     finally:
         shutil.rmtree(target, ignore_errors=True)
     return kept

@@ -1,6 +1,5 @@
 """Admission: a request counts only with the policy that stands in its commit."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from activities.admission import Admission
 from release.policy import parse_policy
 from release.promotion import PromotionRequest
+from tests.git_command import git
 
 TEXT = (Path(__file__).parents[2] / "release.toml").read_text()
 
@@ -17,20 +17,15 @@ TEXT = (Path(__file__).parents[2] / "release.toml").read_text()
 def commit(tmp_path):
     """Makes a commit of this release.toml; its sha."""
 
-    def git(*arguments: str) -> str:
-        identity = ("-c", "user.name=carol", "-c", "user.email=carol@example.org")
-        command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    git("init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
 
     def make(text: str = TEXT, branch: str = "") -> str:
         if branch:
-            git("switch", "--quiet", "--create", branch)
+            git(tmp_path, "switch", "--quiet", "--create", branch)
         (tmp_path / "release.toml").write_text(text)
-        git("add", "--all")
-        git("commit", "--quiet", "--allow-empty", "--message", "change")
-        return git("rev-parse", "HEAD")
+        git(tmp_path, "add", "--all")
+        git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "change")
+        return git(tmp_path, "rev-parse", "HEAD")
 
     return make
 

@@ -1,6 +1,5 @@
 """Superseding: which of the promotions that wait are told, by git's word on what is older."""
 
-import subprocess
 import uuid
 
 import pytest
@@ -11,6 +10,7 @@ from activities.supersede import Supersede
 from release.policy import Policy
 from release.promotion import Outcome, PromotionRequest, Stage
 from tests.flow.conftest import project_policy
+from tests.git_command import git
 from workflows.promotion import PromotionWorkflow
 from workflows.state import SHA
 
@@ -21,18 +21,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 def repository(tmp_path):
     """Commits: first → second on main, and one beside it."""
 
-    def git(*arguments: str) -> str:
-        identity = ("-c", "user.name=carol", "-c", "user.email=carol@example.org")
-        command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     def commit(subject: str) -> str:
-        git("commit", "--quiet", "--allow-empty", "--message", subject)
-        return git("rev-parse", "HEAD")
+        git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", subject)
+        return git(tmp_path, "rev-parse", "HEAD")
 
-    git("init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
     shas = {"first": commit("first"), "second": commit("second")}
-    git("switch", "--quiet", "--create", "aside", shas["first"])
+    git(tmp_path, "switch", "--quiet", "--create", "aside", shas["first"])
     shas["aside"] = commit("aside")
     return tmp_path, shas
 

@@ -16,14 +16,14 @@ async def test_worker_killed_at_30_percent_is_replaced_and_no_step_moves_the_ali
     """A new worker finishes the promotion; each step is one write of the alias, not two."""
     await promotion.sign_off()
     await promotion.approve()
-    seen = asyncio.create_task(_alias_states())
+    states: list[tuple[float, str]] = []
+    seen = asyncio.create_task(_note_alias_states(states))
     await promotion.until(lambda status: status.weight >= 0.3)
 
     await asyncio.to_thread(laptop.kill, "worker.py")
 
     status = await promotion.until(lambda status: status.outcome is not None, seconds=200)
     seen.cancel()
-    states = _states
     assert status.outcome is Outcome.COMPLETED
     weights = [weight for weight, _ in states]
     assert len(weights) == len(set(weights)), f"a weight was written twice: {states}"
@@ -49,10 +49,7 @@ async def test_temporal_killed_in_the_approval_wait_comes_back_and_takes_the_app
     assert status.weight == 0
 
 
-_states: list[tuple[float, str]] = []
-
-
-async def _alias_states() -> None:
+async def _note_alias_states(states: list[tuple[float, str]]) -> None:
     """Every (canary weight, RevisionId) of production's alias, in order, each once."""
     client = boto3.client("lambda")
     while True:
@@ -62,6 +59,6 @@ async def _alias_states() -> None:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         weight = next(iter(weights.values()), None)
         state = (float(alias["FunctionVersion"]) if weight is None else weight, alias["RevisionId"])
-        if state not in _states:
-            _states.append(state)
+        if state not in states:
+            states.append(state)
         await asyncio.sleep(0.1)
