@@ -108,6 +108,7 @@ class AliasState(Message):
     canary: str | None = Field(None, description="the version that gets `weight`, if any")
     weight: float = 0.0
     revision_id: str
+    description: str = Field("", description="holds a lease or a note: release/lease.py")
 
 
 class Counts(Message):
@@ -129,6 +130,8 @@ class StepJudgement(Message):
     reason: str
     canary: Counts = Counts()
     baseline: Counts = Counts()
+    evidence: float = Field(1, description="that the new version is worse; 100 is enough")
+    step_back: bool = False
 
 
 class StepRecord(Message):
