@@ -26,6 +26,7 @@ from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
 from activities.project_checks import ProjectChecks
 from activities.secrets import read_secret
+from activities.shift_step import ShiftSteps
 from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
@@ -59,7 +60,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         traffic.point_alias,
         watch.arm_alarms,
         watch.disarm_alarms,
-        watch.watch_step,
+        ShiftSteps(traffic, aws.cloudwatch).shift_step,
         IntegrationTests(staging).run_integration_tests,
         StagingChecks(staging, aws, settings.repository).check_staging,
         ProjectChecks(settings.repository).run_project_checks,
