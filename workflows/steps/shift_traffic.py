@@ -32,6 +32,7 @@ from workflows.steps.publish import shift
 
 # The records travel with every query; a release that goes up and down for hours has more of them.
 _MOST_RECORDS = 200
+_LOOK_BACK = timedelta(minutes=1)
 
 
 class Ladder:
@@ -90,8 +91,8 @@ class Ladder:
         )
         seconds = self._bucket_seconds()
         self.progress = Progress(
-            answers_until=_floor(seconds),
-            crashes_until=_floor(self._crash_bucket_seconds()),
+            answers_until=_begin(seconds),
+            crashes_until=_begin(self._crash_bucket_seconds()),
             preexisting_alarms=self.armed.preexisting_alarms,
         )
 
@@ -248,6 +249,9 @@ def _as_left(alias: AliasState, baseline: str, canary: str, weight: float) -> Al
     )
 
 
-def _floor(seconds: int) -> Any:
-    now = workflow.now()
-    return now - timedelta(seconds=now.timestamp() % seconds)
+def _begin(seconds: int) -> Any:
+    """The edge of a bucket a while before the first move: an incident that is there already is seen
+    as one, instead of as the release's doing.
+    """
+    before = workflow.now() - _LOOK_BACK
+    return before - timedelta(seconds=before.timestamp() % seconds)
