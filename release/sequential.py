@@ -2,8 +2,8 @@
 
 While an alias splits traffic, each failure is under "not worse" a coin flip that lands on the
 canary with the probability of the canary's share. The likelihood ratios of these flips are
-multiplied (as in the anytime-valid logrank test of ter Schure, Pérez-Ortiz, Ly and Grünwald, 2024), mixed over
-a grid of how much worse it may be, over metrics and over moments at which it may have begun.
+multiplied (as in the anytime-valid logrank test of ter Schure, Pérez-Ortiz, Ly and Grünwald,
+2024), mixed over a grid of how much worse it may be, over metrics, and over when it began.
 By Ville's inequality the sum exceeds 1/alpha with a probability of at most alpha for a version that
 is not worse, however often one looks, whatever the base rates do: an incident that both versions
 share cancels out. Pure floats, no clock; an update costs some ten microseconds.

@@ -1,7 +1,8 @@
-"""The ladder as people and bad luck meet it: pause, resume, finish now, step back, interventions."""
+"""The ladder as people and bad luck meet it: pause, resume, finish now, step back, the guard."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -176,7 +177,7 @@ async def test_adaptive_climbs_by_a_constant_factor(release_system):
     result = await handle.result()
 
     climbed = [step.weight for step in result.steps]
-    factors = [after / before for before, after in zip(climbed, climbed[1:], strict=False)]
+    factors = [after / before for before, after in pairwise(climbed)]
     assert len(climbed) == 37
     assert max(factors) < 1.13
     assert min(factors) > 1.1
