@@ -72,6 +72,7 @@ def environment(state: LaptopState, folder: Path) -> EnvironmentReport:
     zips = {
         "api": zip_folder(PROJECT_ROOT / "api_lambda" / "prices"),
         "fetcher": fetcher_zip(folder),
+        "guard": zip_folder(PROJECT_ROOT / "api_lambda" / "guard"),
     }
     digests = {kind: sha256(data).hexdigest() for kind, data in zips.items()}
     for kind, data in zips.items():
@@ -89,7 +90,8 @@ def environment(state: LaptopState, folder: Path) -> EnvironmentReport:
     )
     first = create_environment(spec, variables)
     again = create_environment(spec, variables)
-    assert first.created == ["crypto-watch-api-prod", "crypto-watch-fetcher-prod"]
+    kinds = ("api", "fetcher", "guard")
+    assert first.created == [f"crypto-watch-{kind}-prod" for kind in kinds]
     assert again.created == []
     assert again.versions == first.versions
     return first
