@@ -22,6 +22,7 @@ types: $(INSTALLED)
 	$(TOOLS)mypy starter.py worker.py settings.py cli workflows activities release infra bench
 	cd api_lambda/prices && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
+	cd api_lambda/guard && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/guard .
 
 security-scan: $(INSTALLED)
 	$(TOOLS)bandit --quiet --configfile pyproject.toml --format custom --msg-template '{relpath}:{line}: {test_id} {msg}' --recursive .
