@@ -24,6 +24,7 @@ from activities.github_api import GitHubApi, github_client
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
+from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
 from activities.secrets import read_secret
 from activities.shift_step import ShiftSteps
@@ -61,6 +62,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         watch.arm_alarms,
         watch.disarm_alarms,
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
+        Preflight(aws.lambda_, aws.cloudwatch).preflight,
         IntegrationTests(staging).run_integration_tests,
         StagingChecks(staging, aws, settings.repository).check_staging,
         ProjectChecks(settings.repository).run_project_checks,
