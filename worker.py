@@ -28,6 +28,7 @@ from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
 from activities.secrets import read_secret
 from activities.shift_step import ShiftSteps
+from activities.smoke import Smoke
 from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
@@ -63,6 +64,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         watch.disarm_alarms,
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
         Preflight(aws.lambda_, aws.cloudwatch).preflight,
+        Smoke(aws.lambda_, staging).smoke,
         IntegrationTests(staging).run_integration_tests,
         StagingChecks(staging, aws, settings.repository).check_staging,
         ProjectChecks(settings.repository).run_project_checks,

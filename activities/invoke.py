@@ -55,20 +55,21 @@ def invoke(lambda_: Any, function: str, version: str, event: dict[str, Any]) -> 
 class InvokeTransport(httpx.BaseTransport):
     """An httpx client with it speaks to one version of a function, past API Gateway.
 
-    A function error becomes API Gateway's 500, and `last` tells what it was.
+    A function error becomes API Gateway's 500, and `invoked` keeps what it was.
     """
 
     def __init__(self, lambda_: Any, function: str, version: str) -> None:
         self.function = function
         self.version = version
         self._lambda = lambda_
-        self.last: Invoked | None = None
+        self.invoked: list[Invoked] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The version's answer to the request."""
         path, _, query = request.url.raw_path.decode().partition("?")
         event = http_event(request.method, path, query, request.headers)
-        self.last = invoke(self._lambda, self.function, self.version, event)
-        if self.last.failed:
+        invoked = invoke(self._lambda, self.function, self.version, event)
+        self.invoked.append(invoked)
+        if invoked.failed:
             return httpx.Response(500, json={"message": "Internal Server Error"})
-        return http_answer(self.last.payload)
+        return http_answer(invoked.payload)
