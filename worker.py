@@ -24,9 +24,11 @@ from activities.github_api import GitHubApi, github_client
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
+from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
 from activities.secrets import read_secret
 from activities.shift_step import ShiftSteps
+from activities.smoke import Smoke
 from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
@@ -61,6 +63,8 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         watch.arm_alarms,
         watch.disarm_alarms,
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
+        Preflight(aws.lambda_, aws.cloudwatch).preflight,
+        Smoke(aws.lambda_, staging).smoke,
         IntegrationTests(staging).run_integration_tests,
         StagingChecks(staging, aws, settings.repository).check_staging,
         ProjectChecks(settings.repository).run_project_checks,

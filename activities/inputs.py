@@ -222,3 +222,28 @@ class NoticeInput(Message):
     markdown: str
     url: str = Field("", description="where to look and to act")
     at: AwareDatetime
+
+
+class PreflightInput(Message):
+    """Ask whether everything that a rollback will need is there."""
+
+    service: str
+    environment: str
+    functions: dict[str, str] = Field(description="function → its full name in the environment")
+    api: str = Field(description="the function that takes the shifted traffic, a key of functions")
+    alias: str
+    alarm_period_seconds: int
+    expected: dict[str, str] = Field(
+        {}, description="function → the version its alias has to serve; one left out may be any"
+    )
+
+
+class SmokeInput(Message):
+    """Invoke the new versions by their numbers, before any user does."""
+
+    service: str
+    environment: str
+    functions: dict[str, str] = Field(description="function → its full name in the environment")
+    versions: dict[str, str] = Field(description="function → the version to invoke")
+    api: str = Field(description="the function behind the HTTP API, a key of functions")
+    sha: str = Field(description="the commit that the versions were built from")
