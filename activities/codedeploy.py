@@ -233,7 +233,9 @@ class _Attempt:
         """An abort stops the deployment; a worker that ends leaves it to the next attempt."""
         details = activity.cancellation_details()
         if self._deployment and details is not None and details.cancel_requested:
-            self._stop()
+            # the watching may have noticed before the exception reached this thread
+            with activity.shield_thread_cancel_exception():
+                self._stop()
 
     def _stop(self) -> None:
         """Best effort: the rollback that follows stops it again, and waits for its end."""
