@@ -18,6 +18,7 @@ from activities.admission import Admission
 from activities.aws import AwsClients
 from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
+from activities.codedeploy import CodeDeploy
 from activities.deploy import Deploy
 from activities.github import GitHub
 from activities.github_api import GitHubApi, github_client
@@ -45,6 +46,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     """Every activity, with its clients."""
     staging = Staging(aws.ssm, aws.secrets)
     traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
+    codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
     github = GitHub(GitHubApi(_github(settings, aws)))
     admission = Admission(
         settings.repository,
@@ -65,6 +67,8 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
         Preflight(aws.lambda_, aws.cloudwatch).preflight,
         Smoke(aws.lambda_, staging).smoke,
+        codedeploy.shift_by_codedeploy,
+        codedeploy.end_deployment,
         IntegrationTests(staging).run_integration_tests,
         StagingChecks(staging, aws, settings.repository).check_staging,
         ProjectChecks(settings.repository).run_project_checks,

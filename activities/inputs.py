@@ -119,6 +119,14 @@ class StepInput(Message):
     crash_bucket_seconds: int
 
 
+class DeploymentInput(Message):
+    """See to it that CodeDeploy has ended what a promotion began."""
+
+    service: str
+    environment: str
+    promotion: str = Field(description="the deployment's description: <workflow id>/<run id>")
+
+
 class StepResult(Message):
     """How a step ended, and what the next one goes on with."""
 

@@ -70,7 +70,7 @@ class Traffic:
             found = self._try(target.model_copy(update={"revision_id": alias.revision_id}))
             if found is not None:
                 return found
-        raise _not_ours(order.expected, alias)
+        raise not_ours(order.expected, alias)
 
     def renew(self, expected: AliasState, lease: Lease) -> AliasState:
         """The lease beside the weight is new; the alias as it then is.
@@ -86,7 +86,7 @@ class Traffic:
             found = self._try(alias.model_copy(update=mine))
             if found is not None:
                 return found
-        raise _not_ours(expected, alias)
+        raise not_ours(expected, alias)
 
     def _try(self, target: AliasState) -> AliasState | None:
         """The alias as written; None if somebody was faster, who may be an attempt of our own."""
@@ -106,11 +106,11 @@ class Traffic:
         version at the alias is a person's decision and stays, said in the log.
         """
         alias = self.read(order.function, order.alias)
-        if alias.version not in {order.baseline, order.canary}:
+        if {alias.version, alias.canary} - {order.baseline, order.canary, None}:
             activity.logger.error(
-                "%s serves version %s, neither of this release: left alone",
+                "%s serves %s, which is not of this release: left alone",
                 order.function,
-                alias.version,
+                _text(alias),
             )
             return alias
         # a lost race raises and is retried at once with a fresh RevisionId, without limit
@@ -195,7 +195,8 @@ def _state(function: str, alias: str, answer: dict[str, Any]) -> AliasState:
     )
 
 
-def _not_ours(expected: AliasState, found: AliasState) -> ApplicationError:
+def not_ours(expected: AliasState, found: AliasState) -> ApplicationError:
+    """The error that says who was at the alias; not retryable."""
     note = Note.from_description(found.description)
     if note is not None:
         return ApplicationError(

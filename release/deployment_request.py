@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from pydantic import Field
 
+from release.codedeploy import planned_steps
 from release.ladder import rungs, time_to_full
 from release.message import Message
 from release.policy import Shift, ShiftStep, Strategy
@@ -84,7 +85,12 @@ def compose(facts: RequestFacts) -> str:
 
 def estimated_duration(shift: Shift) -> timedelta:
     """The least that ladder and bake take; waiting for requests comes on top."""
-    return time_to_full(shift) + shift.bake
+    by_codedeploy = sum((step.min_duration for step in _planned(shift)), timedelta(0))
+    return by_codedeploy + time_to_full(shift) + shift.bake
+
+
+def _planned(shift: Shift) -> tuple[ShiftStep, ...]:
+    return planned_steps(shift.codedeploy_config) if shift.strategy is Strategy.CODEDEPLOY else ()
 
 
 def traffic_impact(shift: Shift) -> str:
@@ -190,7 +196,7 @@ def _details(facts: RequestFacts) -> list[str]:
 
 def _exposure(facts: RequestFacts) -> str:
     unseen = max(facts.alarms_act_in, facts.judgement_acts_in)
-    share, as_much = exposed_share(rungs(facts.shift), unseen)
+    share, as_much = exposed_share((*_planned(facts.shift), *rungs(facts.shift)), unseen)
     return (
         f"a fault from the first request on reaches {percent(share)} of the traffic at most, as "
         f"much as all of it for {duration(as_much)}, until the slower of alarms "

@@ -91,6 +91,11 @@ class Shift(Message):
     codedeploy_config: str = Field(
         "CodeDeployDefault.LambdaLinear10PercentEvery1Minute", description="codedeploy: its plan"
     )
+    codedeploy_role: str = Field(
+        "",
+        pattern=r"^(arn:[\w-]+:iam::\d{12}:role/\S+)?$",
+        description="codedeploy: its role's ARN",
+    )
     bake: Duration = Field(timedelta(minutes=5), description="watched this long at 100 %")
     routes: tuple[str, ...] = Field((), max_length=20, description="routes judged on their own")
     min_requests: int = Field(
@@ -102,6 +107,15 @@ class Shift(Message):
         timedelta(minutes=5), description="longest time without a measurement before rolling back"
     )
     max_pause: Duration = Field(timedelta(hours=4), description="a pause rolls back after this")
+
+    @model_validator(mode="after")
+    def _codedeploy_has_a_role(self) -> Self:
+        if self.strategy is Strategy.CODEDEPLOY and not self.codedeploy_role:
+            raise ValueError(
+                "codedeploy_role is empty: CodeDeploy needs the ARN of a role that lets it shift "
+                "the alias (docs/codedeploy.md)"
+            )
+        return self
 
 
 class When(StrEnum):

@@ -110,6 +110,12 @@ class AliasState(Message):
     revision_id: str
     description: str = Field("", description="holds a lease or a note: release/lease.py")
 
+    def share_of(self, version: str) -> float:
+        """The version's share of the traffic."""
+        if self.version == version:
+            return 1 - self.weight
+        return self.weight if self.canary == version else 0.0
+
 
 class Counts(Message):
     """Requests that one version answered, and how many of them failed (5xx or function error)."""

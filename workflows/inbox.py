@@ -12,6 +12,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from release.checklist import Signature, Waiver
     from release.evidence import SHORT, is_for
+    from release.policy import Strategy
     from release.promotion import Stage
     from release.votes import Proof, Vote
 
@@ -233,7 +234,7 @@ class Inbox:
             state = self._state
             if state.paused is not None:
                 return f"already paused by {state.paused.by}"
-            refusal = self._not_shifting()
+            refusal = self._by_codedeploy() or self._not_shifting()
             if refusal is None:
                 state.paused = pause
             return refusal
@@ -245,7 +246,7 @@ class Inbox:
 
         def apply(_: Resume) -> str | None:
             if self._state.paused is None:
-                return "it is not paused"
+                return self._by_codedeploy() or "it is not paused"
             self._state.paused = None
             return None
 
@@ -256,12 +257,24 @@ class Inbox:
 
         def apply(finish: FinishNow) -> str | None:
             state = self._state
-            refusal = self._not_shifting() or refuse_finish_now(state.policy, finish)
+            refusal = (
+                self._by_codedeploy()
+                or self._not_shifting()
+                or refuse_finish_now(state.policy, finish)
+            )
             if refusal is None:
                 state.finish_now, state.paused = True, None
             return refusal
 
         return self._receive("finish-now", FinishNow, payload, apply)
+
+    def _by_codedeploy(self) -> str | None:
+        if self._state.policy.shift.strategy is not Strategy.CODEDEPLOY:
+            return None
+        return (
+            "AWS CodeDeploy shifts the traffic of this release: it can neither be paused nor "
+            "hurried, only stopped; abort does that"
+        )
 
     def _not_shifting(self) -> str | None:
         status = self._state.status

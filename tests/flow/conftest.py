@@ -35,6 +35,7 @@ from activities.inputs import (
     CheckRunsInput,
     ChecksInput,
     CodeInput,
+    DeploymentInput,
     NoticeInput,
     ProjectChecksInput,
     ReviewInput,
@@ -169,6 +170,9 @@ class Script:
         self.holding = asyncio.Event()
         self.release = asyncio.Event()
         self.armed: list[str] = []
+        self.by_codedeploy: Callable[[StepInput], None] = lambda _: None
+        self.end_by_codedeploy: Callable[[DeploymentInput], None] = lambda _: None
+        self.ended: list[str] = []
 
     @staticmethod
     def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
@@ -263,6 +267,11 @@ class Script:
             lease=order.lease,
         )
         alias = await asyncio.to_thread(self.traffic.move, move)
+        await self._hold(order)
+        judgement = self.judge(order)
+        return StepResult(judgement=judgement, alias=alias, progress=order.progress)
+
+    async def _hold(self, order: StepInput) -> None:
         if self.hold_at(order):
             self.holding.set()
             while not (
@@ -270,8 +279,19 @@ class Script:
             ):  # a cancellation comes with a heartbeat
                 activity.heartbeat()
                 await asyncio.sleep(0.05)
-        judgement = self.judge(order)
-        return StepResult(judgement=judgement, alias=alias, progress=order.progress)
+
+    @activity.defn
+    async def shift_by_codedeploy(self, order: StepInput) -> StepResult:
+        """The test is CodeDeploy, and writes the alias."""
+        self.by_codedeploy(order)
+        await self._hold(order)
+        alias = self.traffic.read(order.expected.function, order.expected.alias)
+        return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
+
+    @activity.defn
+    async def end_deployment(self, order: DeploymentInput) -> None:
+        self.end_by_codedeploy(order)
+        self.ended.append(order.promotion)
 
 
 def project_policy() -> Policy:
@@ -399,6 +419,8 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.arm_alarms,
                 script.disarm_alarms,
                 script.shift_step,
+                script.shift_by_codedeploy,
+                script.end_deployment,
             ],
             activity_executor=threads,
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.codedeploy import CodeDeploy
     from activities.inputs import (
         AlarmsInput,
         Armed,
@@ -19,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.traffic import INTERVENED
     from activities.watch import Watch
     from release.lease import Lease
-    from release.policy import ShiftStep
+    from release.policy import ShiftStep, Strategy
     from release.promotion import AliasState, Outcome, Stage, StepRecord
     from release.text import percent
     from release.verdict import Verdict
@@ -61,6 +62,8 @@ class Ladder:
                 was put back by the guard or by hand.
         """
         await self._arm()
+        if self.state.policy.shift.strategy is Strategy.CODEDEPLOY:
+            await self._by_codedeploy()
         ladder = rungs(self.state.policy.shift, self.armed.requests_per_second)
         self.state.show(ladder=tuple(rung.canary_weight for rung in ladder))
         index = 0
@@ -74,6 +77,33 @@ class Ladder:
                 await self._hold(ladder[index])
                 continue  # its time is over already: what it waits for now is the judgement
             index = next_rung(index, step_back=passed.step_back)
+
+    async def _by_codedeploy(self) -> None:
+        """AWS CodeDeploy has brought all traffic to the canary."""
+        state = self.state
+        plan = state.policy.shift.codedeploy_config
+        state.enter(Stage.SHIFT, f"AWS CodeDeploy shifts by {plan}; `abort` stops it")
+        record = StepRecord(weight=0.0, started_at=workflow.now())
+        earlier = state.status.steps
+        state.show(steps=(*earlier, record))
+        whole = ShiftStep(canary_weight=1.0, min_duration=timedelta(0))
+        try:
+            result = await _result(
+                workflow.execute_activity_method(
+                    CodeDeploy.shift_by_codedeploy,
+                    self._order(whole, None, is_pause=False),
+                    summary=f"CodeDeploy shifts to version {self.canary}, watched",
+                    **options.SHIFT_BY_CODEDEPLOY,
+                )
+            )
+        except ActivityError:
+            state.stop_if_aborted()  # however the attempt ended that the abort met
+            raise
+        self.alias, self.progress = result.alias, result.progress
+        reached = self.alias.share_of(self.canary)
+        state.show(weight=reached)
+        state.stop_if_aborted()
+        self._conclude(record.model_copy(update={"weight": reached}), earlier, result)
 
     async def settle(self) -> None:
         """The release has ended well: no lease stands beside the weight any more."""
