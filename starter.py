@@ -46,6 +46,11 @@ def parser() -> argparse.ArgumentParser:
         "--to", help="release, commit or Lambda version (default: the one before)"
     )
     rollback.add_argument("--reason", default="")
+    rollback.add_argument(
+        "--break-glass",
+        action="store_true",
+        help="straight at Lambda's aliases, with Temporal down; needs --reason",
+    )
     _keys(commands, common)
     _approvers(commands, common)
     up = command("up", "start the laptop cloud")
