@@ -25,6 +25,7 @@ from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
 from activities.project_checks import ProjectChecks
+from activities.quarantine import Quarantine
 from activities.secrets import read_secret
 from activities.staging import Staging
 from activities.supersede import Supersede
@@ -42,6 +43,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     """Every activity, with its clients."""
     staging = Staging(aws.ssm, aws.secrets)
     traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
+    quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     github = GitHub(GitHubApi(_github(settings, aws)))
     admission = Admission(
         settings.repository,
@@ -68,6 +70,9 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         github.read_check_runs,
         Notify(aws.secrets, notice_client()).notify,
         Supersede(temporal, settings.repository).supersede_older,
+        quarantine.quarantine,
+        quarantine.refuse_quarantined,
+        quarantine.reconcile,
     ]
 
 

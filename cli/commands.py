@@ -196,6 +196,14 @@ def rollback(arguments: Any) -> int:
     return OK
 
 
+def quarantine(arguments: Any) -> int:
+    """List what was rolled back and stays out, or let one in again."""
+    laptop.enter_environment()
+    from cli import quarantine as found
+
+    return found.run(arguments)
+
+
 def keys(arguments: Any) -> int:
     """Create, list, disable, enable or rotate API keys."""
     laptop.enter_environment()
