@@ -54,6 +54,12 @@ def parser() -> argparse.ArgumentParser:
         "--to", help="release, commit or Lambda version (default: the one before)"
     )
     rollback.add_argument("--reason", default="")
+    rollback.add_argument(
+        "--break-glass",
+        action="store_true",
+        help="straight at Lambda's aliases, with Temporal down; needs --reason",
+    )
+    _quarantine(commands, common)
     _keys(commands, common)
     _approvers(commands, common)
     up = command("up", "start the laptop cloud")
@@ -96,6 +102,18 @@ def _gates(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     reject = of_promotion("reject", "refuse a release")
     reject.add_argument("--comment", default="")
+
+
+def _quarantine(commands: Any, common: argparse.ArgumentParser) -> None:
+    text = "commits that were rolled back and stay out of production"
+    quarantine = commands.add_parser("quarantine", help=text, description=text)
+    actions = quarantine.add_subparsers(dest="action", required=True, metavar="ACTION")
+    text = "every one, released ones too"
+    actions.add_parser("list", help=text, description=text, parents=[common])
+    text = "let a commit go to production again"
+    release = actions.add_parser("release", help=text, description=text, parents=[common])
+    release.add_argument("revision", help="the quarantined commit")
+    release.add_argument("--reason", required=True, help="why it may")
 
 
 def _keys(commands: Any, common: argparse.ArgumentParser) -> None:

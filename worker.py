@@ -27,6 +27,7 @@ from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
 from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
+from activities.quarantine import Quarantine
 from activities.secrets import read_secret
 from activities.shift_step import ShiftSteps
 from activities.smoke import Smoke
@@ -47,6 +48,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     staging = Staging(aws.ssm, aws.secrets)
     traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
     codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
+    quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     github = GitHub(GitHubApi(_github(settings, aws)))
     admission = Admission(
         settings.repository,
@@ -77,6 +79,9 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         github.read_check_runs,
         Notify(aws.secrets, notice_client()).notify,
         Supersede(temporal, settings.repository).supersede_older,
+        quarantine.quarantine,
+        quarantine.refuse_quarantined,
+        quarantine.reconcile,
     ]
 
 

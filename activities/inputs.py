@@ -255,3 +255,26 @@ class SmokeInput(Message):
     versions: dict[str, str] = Field(description="function → the version to invoke")
     api: str = Field(description="the function behind the HTTP API, a key of functions")
     sha: str = Field(description="the commit that the versions were built from")
+class QuarantineInput(Message):
+    """Keep a commit that went back out of production."""
+
+    table: str = Field(description="the environment's table")
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+    version: str
+    promotion: str = Field(description="the promotion's id")
+    reason: str
+    at: AwareDatetime = Field(description="when it went back, by the workflow's time")
+
+
+class QuarantineCheckInput(Message):
+    """Refuse the commit if something quarantined is in it."""
+
+    table: str = Field(description="the environment's table")
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+
+
+class ReconcileInput(Message):
+    """Read what interventions left at production's aliases."""
+
+    table: str = Field(description="the environment's table")
+    aliases: tuple[AliasInput, ...]

@@ -11,9 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.errors import Unreachable
 
 
-def client(service: str) -> Any:
+def client(service: str, retries: int = 2) -> Any:
     """A client that answers a person soon, or says that it cannot."""
-    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 2})
+    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": retries})
     return boto3.client(service, config=config)
 
 

@@ -93,6 +93,20 @@ class Commits:
             found.add(known[0] if known else mailbox)
         return tuple(sorted(found))
 
+    def in_order(self, versions: dict[str, str]) -> dict[str, str]:
+        """Number → "<release> <sha>", ordered by the commits; as given if git lacks one of them.
+
+        A version that was built again has a higher number than the releases after it.
+        """
+        shas = {text.partition(" ")[2] for text in versions.values()}
+        if not all(re.fullmatch(r"[0-9a-f]{40}", sha) for sha in shas):
+            return versions
+        log = self._git("rev-list", "--topo-order", "--reverse", "--ignore-missing", *sorted(shas))
+        place = {sha: number for number, sha in enumerate((log or "").split())}
+        if not shas <= place.keys():
+            return versions
+        return dict(sorted(versions.items(), key=lambda known: place[known[1].partition(" ")[2]]))
+
     def _new(self, sha: str, live: str | None) -> str:
         known = live is not None and self._git("cat-file", "-e", f"{live}^{{commit}}") is not None
         return f"{live}..{sha}" if known else f"{sha}~1..{sha}"

@@ -5,7 +5,13 @@ from typing import Any
 
 from cli import aws
 from cli.errors import CliError
+from release.lease import Lease
 from release.policy import Policy
+from release.way_back import after, before, named
+
+
+class AlreadyServed(CliError):
+    """Production serves what a rollback was asked for."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,7 @@ class Live:
     sha: str
     canary: str | None = None
     weight: float = 0.0
+    baseline: str | None = None
 
 
 def live(policy: Policy, environment: str, client: Any | None = None) -> Live | None:
@@ -35,6 +42,7 @@ def live(policy: Policy, environment: str, client: Any | None = None) -> Live | 
     weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     canary, weight = next(iter(weights.items()), (None, 0.0))
     variables = found.get("Environment", {}).get("Variables", {})
+    lease = Lease.from_description(alias.get("Description", ""))
     return Live(
         function=function,
         version=alias["FunctionVersion"],
@@ -42,6 +50,7 @@ def live(policy: Policy, environment: str, client: Any | None = None) -> Live | 
         sha=variables.get("GIT_SHA", "?"),
         canary=canary,
         weight=weight,
+        baseline=lease.baseline if lease else None,
     )
 
 
@@ -57,20 +66,31 @@ def released_versions(function: str, client: Any) -> dict[str, str]:
 def rollback_target(now: Live, versions: dict[str, str], wanted: str | None) -> str:
     """The version to go back to: the one before, or the newest that `wanted` names.
 
-    An alias left split (a promotion was terminated) goes back to its old version, whole.
+    An alias left split (a promotion was terminated) goes back to its old version, whole, and one
+    that a promotion left with its lease to the lease's baseline. Asked for the one before a second
+    time it refuses: one command undoes one release.
     """
-    older = [number for number in versions if int(number) < int(now.version)]
     if wanted is None:
-        if now.canary is not None:
-            return now.version
-        if not older:
-            raise CliError(f"{now.function} has no version before {now.version}")
-        return older[-1]
-    for number, description in reversed(versions.items()):
-        release, _, sha = description.partition(" ")
-        names = (release, release.partition("+")[0], f"v{release.partition('+')[0]}", number)
-        if wanted in names or (len(wanted) >= 7 and sha.startswith(wanted)):
-            if number == now.version and now.canary is None:
-                raise CliError(f"production serves {wanted} already")
-            return number
-    raise CliError(f"no release {wanted!r}; there is: {', '.join(versions.values())}")
+        return _one_before(now, versions)
+    number = named(versions, wanted)
+    if number is None:
+        raise CliError(f"no release {wanted!r}; there is: {', '.join(versions.values())}")
+    if number == now.version and now.canary is None:
+        raise AlreadyServed(f"production serves {wanted} already")
+    return number
+
+
+def _one_before(now: Live, versions: dict[str, str]) -> str:
+    if now.baseline is not None:
+        return now.baseline
+    if now.canary is not None:
+        return now.version
+    older, newer = before(versions, now.version), after(versions, now.version)
+    if not older:
+        raise CliError(f"{now.function} has no version before {now.version}")
+    if newer:
+        raise CliError(
+            f"production serves {versions[now.version]}, and {versions[newer[-1]]} is out of "
+            "service already; to go further back name the release with --to"
+        )
+    return older[-1]

@@ -12,7 +12,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from cli import aws, production
+from cli import aws, production, quarantine
 from cli.commits import Commits
 from cli.errors import CliError, Refused
 from cli.temporal import PROOF_TIMEOUT, RPC_TIMEOUT, temporal
@@ -59,6 +59,7 @@ def prepare(revision: str, requested_by: str, clock_factor: float) -> PromotionR
     impossible = impossible_quorum(request)
     if impossible:
         raise CliError(impossible)
+    quarantine.check(repository.repository, policy, sha)
     return request
 
 

@@ -1,5 +1,7 @@
 """Which version a rollback goes back to."""
 
+from dataclasses import replace
+
 import pytest
 
 from cli.errors import CliError
@@ -23,9 +25,29 @@ def test_rollback_without_a_wish_goes_to_the_version_before():
     assert rollback_target(serving("10"), VERSIONS, None) == "9"
 
 
-def test_rollback_after_a_rollback_goes_further_back():
-    """From what production serves, not from what was published last."""
-    assert rollback_target(serving("9"), VERSIONS, None) == "2"
+def test_rollback_after_a_rollback_is_refused():
+    """One command undoes one release: pressed twice, production does not go back two."""
+    with pytest.raises(CliError, match=r"1\.2\.0.* is out of service already.* --to"):
+        rollback_target(serving("9"), VERSIONS, None)
+
+
+def test_rollback_goes_by_release_not_by_number():
+    """A version that was built again is newer than the releases after it, and no way back."""
+    versions = {"11": f"1.0.0+aaaaaaa {A}", "10": f"1.2.0+ccccccc {C}"}
+
+    assert rollback_target(serving("10"), versions, None) == "11"
+
+
+def test_release_published_twice_is_one_release():
+    """The one before is another release, not the same one's other version."""
+    versions = VERSIONS | {"11": VERSIONS["10"]}
+
+    assert rollback_target(serving("11"), versions, None) == "9"
+
+
+def test_lease_that_a_promotion_left_says_the_baseline():
+    """A promotion terminated at 100 % leaves no split to tell it by."""
+    assert rollback_target(replace(serving("10"), baseline="2"), VERSIONS, None) == "2"
 
 
 def test_rollback_from_the_first_version_is_refused():
