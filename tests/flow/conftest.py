@@ -330,9 +330,10 @@ class Script:
         return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
 
     @activity.defn
-    async def end_deployment(self, order: DeploymentInput) -> None:
+    async def end_deployment(self, order: DeploymentInput) -> bool:
         self.end_by_codedeploy(order)
         self.ended.append(order.promotion)
+        return True
 
 
 def project_policy() -> Policy:
