@@ -19,6 +19,8 @@ from activities.aws import AwsClients
 from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.deploy import Deploy
+from activities.drill import Drills
+from activities.drill_records import DrillRecords
 from activities.github import GitHub
 from activities.github_api import GitHubApi, github_client
 from activities.integration_tests import IntegrationTests
@@ -32,10 +34,11 @@ from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from workflows.drill import RollbackDrillWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.rollback import RollbackWorkflow
 
-WORKFLOWS = [PromotionWorkflow, RollbackWorkflow]
+WORKFLOWS = [PromotionWorkflow, RollbackWorkflow, RollbackDrillWorkflow]
 _MAX_ACTIVITIES = 20
 
 
@@ -43,6 +46,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     """Every activity, with its clients."""
     staging = Staging(aws.ssm, aws.secrets)
     traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
+    drills, records = Drills(aws.lambda_, aws.cloudwatch), DrillRecords(temporal)
     github = GitHub(GitHubApi(_github(settings, aws)))
     admission = Admission(
         settings.repository,
@@ -69,6 +73,12 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         github.read_check_runs,
         Notify(aws.secrets, notice_client()).notify,
         Supersede(temporal, settings.repository).supersede_older,
+        drills.publish_noop,
+        drills.raise_alarm,
+        drills.alias_is_anothers,
+        drills.confirm_baseline,
+        records.find_last_drill,
+        records.find_promotion_moving,
     ]
 
 
