@@ -62,7 +62,7 @@ from workflows.steps.publish import failed_as
 from workflows.steps.roll_back import uninterrupted
 from workflows.steps.shift_traffic import disarm_alarms
 
-_RAISE_EVERY = timedelta(seconds=1)
+_RAISES_A_LOOK = 4  # an alarm that is put back between two looks must be red again at the next
 _MOST_RAISES = 60
 _MARGIN = timedelta(minutes=5)  # the step outlives the wait for its verdict
 
@@ -231,12 +231,13 @@ class RollbackDrillWorkflow:
         """
         raised_at = await self._raise_alarm(step)
         self._say(f"wait until the alarm is seen, {longest.total_seconds():.0f} s at most")
+        raise_every = timedelta(seconds=self._bucket_seconds() / _RAISES_A_LOOK)
         until, raises = workflow.now() + longest, 1
         while not step.done():
             left = until - workflow.now()
             if left <= timedelta(0):
                 raise NotMeasured(f"nobody saw the alarm within {longest.total_seconds():.0f} s")
-            pause = min(left, _RAISE_EVERY) if raises < _MOST_RAISES else left
+            pause = min(left, raise_every) if raises < _MOST_RAISES else left
             try:
                 await workflow.wait_condition(
                     step.done, timeout=pause, timeout_summary="raise the alarm again"
@@ -267,7 +268,7 @@ class RollbackDrillWorkflow:
                 raising.cancel()
 
     def _step(self, alias: AliasState, armed: Armed, longest: timedelta) -> StepInput:
-        info, now, is_real = workflow.info(), workflow.now(), self.request.clock_factor == 1
+        info, now = workflow.info(), workflow.now()
         return StepInput(
             watched=self._watched(),
             expected=alias,
@@ -285,9 +286,13 @@ class RollbackDrillWorkflow:
             lease=Lease(
                 holder=info.workflow_id, run=info.run_id, baseline=self.baseline, expires=now
             ),
-            bucket_seconds=5 if is_real else 1,
-            crash_bucket_seconds=60 if is_real else 1,
+            bucket_seconds=self._bucket_seconds(),
+            crash_bucket_seconds=60 if self.request.clock_factor == 1 else 1,
         )
+
+    def _bucket_seconds(self) -> int:
+        """The step looks as often: as in a release's ladder."""
+        return 5 if self.request.clock_factor == 1 else 1
 
     # --- the way back ---
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import CancelledError
+from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
@@ -226,10 +226,9 @@ async def test_abort_takes_any_payload(release_system, payload):
 
 async def test_drill_without_a_published_version_moves_nothing(release_system):
     """What cannot be published cannot be drilled; the alias is not even written."""
-    error = {"Error": {"Code": "ResourceNotFoundException", "Message": "no such function"}}
 
     def missing(**_):
-        raise ClientError(error, "PublishVersion")
+        raise ApplicationError("no such function", non_retryable=True)
 
     release_system.aws.publish_version = missing
     result = await (await drill(release_system)).result()
@@ -456,9 +455,29 @@ async def test_promotion_waits_out_a_drill_in_staging(release_system):
     await release_system.until(handle, lambda status: "may be a rollback drill" in status.next)
     await drilling.signal("abort")
     await drilling.result()
-    await release_system.until(handle, lambda status: status.stage is Stage.CHECKLIST, 40)
+    await release_system.environment.fast_forward(handle, timedelta(seconds=11))
+    await release_system.until(handle, lambda status: status.stage is Stage.CHECKLIST)
 
     assert release_system.aws.serves(environment="staging") != {OLD: 1}
+    await handle.signal("abort")
+    await handle.result()
+
+
+async def test_drill_between_reading_and_deploying_does_not_fail_the_promotion(release_system):
+    """Staging's alias was moved and put back meanwhile: the promotion deploys all the same."""
+    aws, publish_version = release_system.aws, release_system.aws.publish_version
+
+    def drilled_meanwhile(FunctionName, **order):
+        if FunctionName == STAGING:
+            aws.aliases[STAGING] |= {"RevisionId": "after a drill"}
+        return publish_version(FunctionName, **order)
+
+    aws.publish_version = drilled_meanwhile
+    handle = await release_system.promote()
+
+    await release_system.until(handle, lambda status: status.stage is Stage.CHECKLIST)
+
+    assert aws.serves(environment="staging") == {"2": 1}
     await handle.signal("abort")
     await handle.result()
 

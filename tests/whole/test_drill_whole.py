@@ -1,4 +1,4 @@
-"""The rollback drill on the laptop cloud: real routing, a real alarm, the step that releases use."""
+"""The rollback drill on the laptop cloud: real routing, a real alarm, the step of a release."""
 
 import json
 import os
