@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     _quarantine(commands, common)
     _keys(commands, common)
     _approvers(commands, common)
+    _drill(command("drill", "roll back for real, on purpose, and measure how long it takes"))
     up = command("up", "start the laptop cloud")
     up.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")
     _clock(up, default=1.0)
@@ -152,6 +153,17 @@ def _approvers(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     text = "who has a secret"
     actions.add_parser("list", help=text, description=text, parents=[common])
+
+
+def _drill(drill: argparse.ArgumentParser) -> None:
+    drill.add_argument(
+        "--environment", choices=("staging", "prod"), help="default: the policy's [drill]"
+    )
+    later = drill.add_mutually_exclusive_group()
+    later.add_argument(
+        "--schedule", action="store_true", help="let Temporal do it, as often as the policy says"
+    )
+    later.add_argument("--unschedule", action="store_true", help="no longer")
 
 
 def _clock(command: argparse.ArgumentParser, default: float | None) -> None:

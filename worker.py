@@ -20,6 +20,8 @@ from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.codedeploy import CodeDeploy
 from activities.deploy import Deploy
+from activities.drill import Drills
+from activities.drill_records import DrillRecords
 from activities.github import GitHub
 from activities.github_api import GitHubApi, github_client
 from activities.integration_tests import IntegrationTests
@@ -36,10 +38,11 @@ from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from workflows.drill import RollbackDrillWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.rollback import RollbackWorkflow
 
-WORKFLOWS = [PromotionWorkflow, RollbackWorkflow]
+WORKFLOWS = [PromotionWorkflow, RollbackWorkflow, RollbackDrillWorkflow]
 _MAX_ACTIVITIES = 20
 
 
@@ -49,6 +52,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
     codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
     quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
+    drills, records = Drills(aws.lambda_, aws.cloudwatch), DrillRecords(temporal)
     github = GitHub(GitHubApi(_github(settings, aws)))
     admission = Admission(
         settings.repository,
@@ -82,6 +86,12 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         quarantine.quarantine,
         quarantine.refuse_quarantined,
         quarantine.reconcile,
+        drills.publish_noop,
+        drills.raise_alarm,
+        drills.alias_is_anothers,
+        drills.confirm_baseline,
+        records.find_last_drill,
+        records.find_promotion_moving,
     ]
 
 

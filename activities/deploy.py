@@ -29,11 +29,11 @@ class Deploy:
         if published is not None:
             return published  # an earlier attempt got this far and its answer was lost
         self._configure(order)
-        self._ready(order.function)
+        self.ready(order.function)
         self._lambda.update_function_code(
             FunctionName=order.function, S3Bucket=order.bucket, S3Key=f"lambda/{order.sha256}.zip"
         )
-        latest = self._ready(order.function)
+        latest = self.ready(order.function)
         if latest["CodeSha256"] != code_sha256:
             # retryable: somebody else deployed to $LATEST in between, the next attempt is ours
             raise RuntimeError(f"{order.function}: $LATEST is not the artifact {order.sha256[:12]}")
@@ -63,7 +63,7 @@ class Deploy:
         return None
 
     def _configure(self, order: PublishInput) -> None:
-        latest = self._ready(order.function)
+        latest = self.ready(order.function)
         variables = dict(latest.get("Environment", {}).get("Variables", {}))
         variables |= {"RELEASE_VERSION": order.release_version, "GIT_SHA": order.git_sha}
         self._lambda.update_function_configuration(
@@ -72,7 +72,7 @@ class Deploy:
             RevisionId=latest["RevisionId"],
         )
 
-    def _ready(self, function: str) -> Any:
+    def ready(self, function: str) -> Any:
         """The configuration once the last update is through."""
         deadline = time.monotonic() + _READY_SECONDS
         while True:

@@ -284,3 +284,27 @@ class ReconcileInput(Message):
 
     table: str = Field(description="the environment's table")
     aliases: tuple[AliasInput, ...]
+
+
+class NoopInput(Message):
+    """Publish a version that runs as the baseline does."""
+
+    function: str
+    baseline: str
+    bucket: str
+    label: str = Field(description="the drill's own: the same for every retry")
+
+
+class RaiseInput(Message):
+    """Raise the canary's alarm by hand, once the alias sends the canary its weight."""
+
+    watched: AlarmsInput
+    alias: str
+    reason: str
+
+
+class DrillsInput(Message):
+    """Ask Temporal about the drills, or the promotions, of a service."""
+
+    service: str
+    environment: str = Field(description="where it is drilled")

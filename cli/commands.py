@@ -230,6 +230,35 @@ def quarantine(arguments: Any) -> int:
     return found.run(arguments)
 
 
+def drill(arguments: Any) -> int:
+    """Drill the rollback now, or by a schedule."""
+    state = laptop.enter_environment()
+    from cli import drills
+
+    factor = state.clock_factor if state else 1
+    request, policy = drills.prepare(arguments.environment, arguments.name, factor)
+    if arguments.unschedule:
+        removed = asyncio.run(drills.unschedule(request))
+        said = "is no longer scheduled" if removed else "was not scheduled"
+        facts = {"schedule": request.workflow_id, "removed": removed}
+        _say(arguments, facts, f"{request.workflow_id} {said}")
+        return OK
+    if arguments.schedule:
+        at = asyncio.run(drills.schedule(request, policy))
+        when = at.isoformat(timespec="minutes") if at else None
+        facts = {"schedule": request.workflow_id, "next": when}
+        _say(arguments, facts, f"{request.workflow_id} is scheduled; next: {when or 'never'}")
+        return OK
+    result = asyncio.run(drills.run(request, quiet=arguments.json))
+    verdict = "passed" if result.passed else "not passed"
+    _say(arguments, result.model_dump(mode="json"), f"{verdict}: {result.reason}")
+    return OK if result.passed else NOT_COMPLETED
+
+
+def _say(arguments: Any, facts: dict[str, Any], text: str) -> None:
+    print(json.dumps(facts) if arguments.json else text)
+
+
 def keys(arguments: Any) -> int:
     """Create, list, disable, enable or rotate API keys."""
     laptop.enter_environment()

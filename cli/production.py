@@ -5,6 +5,7 @@ from typing import Any
 
 from cli import aws
 from cli.errors import CliError
+from release.drill import NOOP
 from release.lease import Lease
 from release.policy import Policy
 from release.way_back import after, before, named
@@ -58,7 +59,12 @@ def released_versions(function: str, client: Any) -> dict[str, str]:
     """Published version -> "<release> <sha>", oldest first."""
     pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
     versions = [version for page in pages for version in page["Versions"]]
-    numbered = [version for version in versions if version["Version"] != "$LATEST"]
+    numbered = [
+        version
+        for version in versions
+        if version["Version"] != "$LATEST"
+        and not version.get("Description", "").startswith(NOOP)  # a drill's: no release
+    ]
     numbered.sort(key=lambda version: int(version["Version"]))
     return {version["Version"]: version.get("Description", "") for version in numbered}
 

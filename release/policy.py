@@ -208,6 +208,22 @@ class Ci(Message):
     timeout: Duration = timedelta(minutes=20)
 
 
+class Drill(Message):
+    """How often the rollback is drilled, and what it counts for: release/drill.py."""
+
+    environment: str = Field("staging", pattern="^(staging|prod)$")
+    every: Duration = Field(timedelta(days=7), gt=timedelta(0), description="of the schedule")
+    stale_after: Duration = Field(timedelta(days=14), description="an older drill proves nothing")
+    max_seconds: int = Field(60, gt=0, description="from the alarm to 100 % baseline")
+    required: bool = Field(False, description="without a good drill nobody is asked to approve")
+
+    @model_validator(mode="after")
+    def _can_be_fresh(self) -> Self:
+        if self.stale_after < self.every:
+            raise ValueError("stale_after is shorter than every: the drill would often be stale")
+        return self
+
+
 class Policy(Message):
     """One service's whole policy."""
 
@@ -221,6 +237,7 @@ class Policy(Message):
     checklist: Checklist
     ci: Ci = Ci()
     notify: tuple[Channel, ...] = Field((), description="who hears of releases, and where")
+    drill: Drill = Drill()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

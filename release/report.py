@@ -5,8 +5,11 @@ from release.promotion import PromotionRequest, PromotionStatus
 from release.verdict import Verdict
 
 
-def needs_fix_report(status: PromotionStatus, request: PromotionRequest) -> str:
-    """The diagram's arrow back, in Markdown; it ends with the next command."""
+def needs_fix_report(status: PromotionStatus, request: PromotionRequest, reason: str) -> str:
+    """The diagram's arrow back, in Markdown; it ends with the next command.
+
+    `reason` is all there is where no test and no item failed.
+    """
     failed = [(t.text, t.evidence) for t in status.tests if t.verdict is not Verdict.PASSED]
     title = "integration tests" if failed else "checklist"
     failed += [
@@ -16,10 +19,11 @@ def needs_fix_report(status: PromotionStatus, request: PromotionRequest) -> str:
     ]
     passed = sum(item.answer is Answer.PASSED for item in status.items)
     open_ = [item.id for item in status.items if item.answer is Answer.INCONCLUSIVE]
+    found = f"The {title} found:" if failed else f"It cannot be approved: {reason}."
     lines = [
         f"## {request.policy.service} {request.version} needs a fix",
         "",
-        f"Commit `{request.sha}`, requested by {request.requested_by}. The {title} found:",
+        f"Commit `{request.sha}`, requested by {request.requested_by}. {found}",
         "",
         *(
             f"- **{text}**  \n  {evidence or 'no evidence was recorded'}"

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     import release.check_runs
     import release.checklist
     import release.deployment_request
+    import release.drill
     import release.evidence
     import release.github
     import release.lease
@@ -74,7 +75,7 @@ class PromotionWorkflow:
             self.state.end(Outcome.COMPLETED, "the new version serves all traffic")
         except Ended as ended:
             fix = ended.outcome is Outcome.NEEDS_FIX
-            report = needs_fix_report(self.state.status, request) if fix else ""
+            report = needs_fix_report(self.state.status, request, ended.reason) if fix else ""
             self.state.end(ended.outcome, ended.reason, report)
         except (asyncio.CancelledError, FailureError) as error:
             self.state.stopping = True

@@ -36,6 +36,7 @@ def request_facts(state: PromotionState, digest: str, until: datetime) -> Reques
         alarms_act_in=3 * period,
         judgement_acts_in=2 * period,
         rollback_version=state.rollback_target[policy.api],
+        last_drill=state.last_drill,
         roles=tuple(
             NeededRole(
                 role=role.role,

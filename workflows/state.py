@@ -56,6 +56,7 @@ class PromotionState:
         self.superseded: Supersession | None = None
         self.aborted: Abort | None = None
         self.rollback_target: dict[str, str] = {}
+        self.last_drill = ""
         self.asked_for: Answers | None = None
         self.counted_reviews: list[str] = []
         self.temporal_ui = ""

@@ -27,6 +27,8 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.deploy import Deploy
+from activities.drill import Drills
+from activities.drill_records import DrillRecords
 from activities.inputs import (
     Admitted,
     AlarmsInput,
@@ -37,6 +39,7 @@ from activities.inputs import (
     ChecksInput,
     CodeInput,
     DeploymentInput,
+    DrillsInput,
     NoticeInput,
     PreflightInput,
     ProjectChecksInput,
@@ -54,6 +57,7 @@ from activities.inputs import (
 from activities.traffic import Traffic
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
+from release.drill import DrillResult
 from release.github import EnvironmentReview
 from release.lease import Note
 from release.policy import Policy, parse_policy
@@ -68,6 +72,7 @@ from release.promotion import (
 )
 from release.proof import CodeResult, CodeVerdict
 from release.verdict import CheckResult, Verdict
+from workflows.drill import RollbackDrillWorkflow
 from workflows.promotion import PromotionWorkflow
 
 ROOT = Path(__file__).parents[2]
@@ -148,9 +153,25 @@ class RecordingLambda:
     def paginate(self, FunctionName: str) -> list[dict[str, Any]]:
         return [{"Versions": self.versions[FunctionName][1:]}]
 
+    def delete_function(self, FunctionName: str, Qualifier: str) -> None:
+        kept = [v for v in self.versions[FunctionName] if v["Version"] != Qualifier]
+        self.versions[FunctionName] = kept
+
     @staticmethod
     def _version(number: str) -> dict[str, Any]:
         return {"Version": number, "CodeSha256": "", "Description": "", "RevisionId": "r"}
+
+
+class RecordingAlarms:
+    """The canary's alarm as CloudWatch holds it: who raised it, and whether it is red."""
+
+    def __init__(self) -> None:
+        self.raised: list[dict[str, str]] = []
+        self.is_red = threading.Event()
+
+    def set_alarm_state(self, **new: str) -> None:
+        self.raised.append(new)
+        self.is_red.set()
 
 
 class Script:
@@ -186,6 +207,8 @@ class Script:
         self.by_codedeploy: Callable[[StepInput], None] = lambda _: None
         self.end_by_codedeploy: Callable[[DeploymentInput], None] = lambda _: None
         self.ended: list[str] = []
+        self.last_drill: DrillResult | None = None
+        self.drills_asked_for: list[DrillsInput] = []
 
     @staticmethod
     def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
@@ -289,6 +312,11 @@ class Script:
         return self.notes
 
     @activity.defn
+    async def find_last_drill(self, order: DrillsInput) -> DrillResult | None:
+        self.drills_asked_for.append(order)
+        return self.last_drill
+
+    @activity.defn
     async def arm_alarms(self, order: ArmInput) -> Armed:
         self.armed.append(order.watched.canary)
         return Armed()
@@ -348,6 +376,7 @@ class ReleaseSystem:
         self.environment = environment
         self.queue = queue
         self.aws = RecordingLambda()
+        self.alarms = RecordingAlarms()
         self.script = Script(Traffic(self.aws))
 
     async def promote(self, **request: Any) -> WorkflowHandle[Any, PromotionResult]:
@@ -438,11 +467,12 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
     """A worker of its own, on a queue of its own."""
     system = ReleaseSystem(temporal, queue=uuid.uuid4().hex)
     traffic, script = Traffic(system.aws), system.script
+    drills = Drills(system.aws, system.alarms)
     with ThreadPoolExecutor(8) as threads:
         async with Worker(
             temporal.client,
             task_queue=system.queue,
-            workflows=[PromotionWorkflow],
+            workflows=[PromotionWorkflow, RollbackDrillWorkflow],
             activities=[
                 traffic.record_baseline,
                 traffic.shift_traffic,
@@ -468,6 +498,12 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.shift_step,
                 script.shift_by_codedeploy,
                 script.end_deployment,
+                script.find_last_drill,
+                drills.publish_noop,
+                drills.raise_alarm,
+                drills.alias_is_anothers,
+                drills.confirm_baseline,
+                DrillRecords(temporal.client).find_promotion_moving,
             ],
             activity_executor=threads,
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),

@@ -233,6 +233,8 @@ async def test_alias_in_use_by_another_release_is_refused(release_system):
     routing = {"AdditionalVersionWeights": {"1": 0.3}}
     release_system.aws.aliases["crypto-watch-api-prod"]["RoutingConfig"] = routing
     handle = await release_system.promote_and_pass_gates()
+    await release_system.until(handle, lambda s: "may be a rollback drill" in s.next)
+    await release_system.environment.fast_forward(handle, timedelta(minutes=4))
 
     with pytest.raises(WorkflowFailureError) as failure:
         await handle.result()

@@ -1,12 +1,13 @@
 """Deploy to staging: publish, then all of staging's traffic at once."""
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from release.promotion import Artifact, Stage
+    from release.promotion import AliasState, Artifact, Stage
 
 from workflows.state import PromotionState
-from workflows.steps.publish import publish_versions, read_aliases, shift
+from workflows.steps.publish import failed_as, publish_versions, read_aliases, shift
 
 
 async def deploy_to_staging(state: PromotionState, artifacts: dict[str, Artifact]) -> None:
@@ -15,6 +16,18 @@ async def deploy_to_staging(state: PromotionState, artifacts: dict[str, Artifact
     aliases = await read_aliases(state, "staging")
     versions = await publish_versions(state, "staging", artifacts)
     for name, alias in aliases.items():
-        version = versions[name]
-        summary = f"staging: {alias.function} → version {version}"
+        await _point(state, name, alias, versions[name])
+
+
+async def _point(state: PromotionState, name: str, alias: AliasState, version: str) -> None:
+    """The alias serves the version, also if a rollback drill moved it and put it back meanwhile."""
+    summary = f"staging: {alias.function} → version {version}"
+    try:
         await shift(alias, alias.version, version, 1.0, summary)
+    except ActivityError as error:
+        if not failed_as(error, "ForeignChange"):
+            raise
+        found = (await read_aliases(state, "staging"))[name]
+        if found.version != alias.version:
+            raise
+        await shift(found, found.version, version, 1.0, summary)

@@ -1,8 +1,10 @@
 """Publish the artifacts as Lambda versions of one environment; no alias moves here."""
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.deploy import Deploy
@@ -12,6 +14,8 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options
 from workflows.state import PromotionState
+
+_LONGEST_DRILL, _LOOK_EVERY = timedelta(minutes=3), timedelta(seconds=10)
 
 
 async def publish_versions(
@@ -44,17 +48,30 @@ async def read_aliases(state: PromotionState, environment: str) -> dict[str, Ali
 
     Its own activity, before anything moves: read inside a retried deploy it would return the new
     version, and a rollback would do nothing.
+
+    An alias that is split may be in a rollback drill, which is soon over: it is looked at again.
     """
     policy = state.policy
 
     async def read(name: str) -> AliasState:
         function = policy.function_name(name, environment)
-        return await workflow.execute_activity_method(
-            Traffic.record_baseline,
-            AliasInput(function=function, alias=policy.alias),
-            summary=f"record what {function} serves now",
-            **options.AWS_CALL,
-        )
+        until = workflow.now() + _LONGEST_DRILL
+        while True:
+            try:
+                return await workflow.execute_activity_method(
+                    Traffic.record_baseline,
+                    AliasInput(function=function, alias=policy.alias),
+                    summary=f"record what {function} serves now",
+                    **options.AWS_CALL,
+                )
+            except ActivityError as error:
+                if not failed_as(error, "AliasBusy") or workflow.now() >= until:
+                    raise
+                state.show(
+                    next=f"{error.cause}; looked at again until {until:%H:%M:%S} UTC, for it may "
+                    "be a rollback drill"
+                )
+            await workflow.sleep(_LOOK_EVERY, summary=f"{function} is split: look again")
 
     aliases = await asyncio.gather(*(read(name) for name in policy.functions))
     return dict(zip(policy.functions, aliases, strict=True))
@@ -70,3 +87,8 @@ async def shift(
         summary=summary,
         **options.ALIAS_WRITE,
     )
+
+
+def failed_as(error: ActivityError, kind: str) -> bool:
+    """Whether the activity said so itself, by an error of this type."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type == kind

@@ -13,6 +13,7 @@ from workflows import options
 from workflows.request_facts import request_facts
 from workflows.state import PromotionState
 from workflows.steps.announce import notify
+from workflows.steps.last_drill import look_at_last_drill
 from workflows.steps.publish import read_aliases
 
 
@@ -20,6 +21,7 @@ async def request_approval(state: PromotionState) -> None:
     """The approvers are asked, for exactly this evidence; older releases that wait give way."""
     aliases = await read_aliases(state, "prod")
     state.rollback_target = {name: alias.version for name, alias in aliases.items()}
+    await look_at_last_drill(state)
     state.asked_for = state.answers
     digest = state.evidence().digest()
     deadline = workflow.now() + state.policy.approval.timeout
