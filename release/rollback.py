@@ -11,7 +11,24 @@ class AliasTarget(Message):
 
     function: str
     alias: str
+    version: str = Field(description="empty in a request: Lambda has none of the release any more")
+
+
+class Source(Message):
+    """A release as git has it: enough to build and to publish it again, the same bytes."""
+
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
     version: str
+    bucket: str
+    folders: dict[str, str] = Field(description="function's full name → its folder in the commit")
+
+
+class Undone(Message):
+    """The release that a rollback takes out of service, to be quarantined."""
+
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+    version: str
+    table: str = Field(description="the environment's table")
 
 
 class RollbackRequest(Message):
@@ -19,9 +36,11 @@ class RollbackRequest(Message):
 
     service: str
     release: str = Field(description="the release's version and commit, for people")
-    targets: tuple[AliasTarget, ...] = Field(min_length=1)
+    targets: tuple[AliasTarget, ...] = Field(min_length=1, description="the API's first")
     requested_by: str
     reason: str
+    source: Source | None = Field(None, description="for what Lambda has no more, if git has it")
+    undone: Undone | None = None
 
 
 class RollbackResult(Message):
@@ -29,3 +48,5 @@ class RollbackResult(Message):
 
     aliases: tuple[AliasState, ...]
     failures: tuple[str, ...] = ()
+    quarantined: str = Field("", description="the commit that stays out from now on")
+    warnings: tuple[str, ...] = ()
