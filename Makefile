@@ -6,7 +6,7 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test lint types security-scan coverage bench-price-api histories lock clean
+.PHONY: demo test lint types security-scan coverage bench-price-api bench-rollout histories lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -22,6 +22,7 @@ types: $(INSTALLED)
 	$(TOOLS)mypy starter.py worker.py settings.py cli workflows activities release infra bench
 	cd api_lambda/prices && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
+	cd api_lambda/guard && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/guard .
 
 security-scan: $(INSTALLED)
 	$(TOOLS)bandit --quiet --configfile pyproject.toml --format custom --msg-template '{relpath}:{line}: {test_id} {msg}' --recursive .
@@ -34,6 +35,15 @@ coverage: $(INSTALLED)
 # the price handler beside others, on the same work: bench/price_api/README.md
 bench-price-api: .venv/.installed
 	@$(V)/python -m bench.price_api $(ARGS)
+
+# the ladders and the judgement beside other release systems', simulated: bench/rollout/README.md
+bench-rollout: $(ENVS)/bench-rollout/.installed
+	@$(ENVS)/bench-rollout/bin/python -m bench.rollout $(ARGS)
+
+$(ENVS)/bench-rollout/.installed: requirements/bench-rollout.txt | .venv/.installed
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --require-hashes -r $<
+	touch $@
 
 # what tests/flow/test_replay.py replays; again only after the flow was changed on purpose
 histories: .venv/.installed
@@ -65,6 +75,7 @@ lock: .venv/.installed
 	$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
 	$(COMPILE) --group ministack -o requirements/ministack.txt
 	$(COMPILE) --group lambda-runtime -o requirements/lambda-runtime.txt
+	$(COMPILE) --group bench-rollout -o requirements/bench-rollout.txt
 	$(COMPILE) api_lambda/fetcher/requirements.in -o api_lambda/fetcher/requirements.txt
 	cd requirements/github-api && npm update --package-lock-only --omit-lockfile-registry-resolved=true
 	$(COMPILE) bench/price_api/variants/powertools/requirements.in -o bench/price_api/variants/powertools/requirements.txt

@@ -41,6 +41,14 @@ def parser() -> argparse.ArgumentParser:
     abort = command("abort", "stop a promotion; the old version takes all traffic again")
     abort.add_argument("promotion", help="its commit or its id")
     abort.add_argument("--reason", default="")
+    pause = command("pause", "hold the weight of a promotion, watched, until it is resumed")
+    pause.add_argument("promotion", help="its commit or its id")
+    pause.add_argument("--reason", default="")
+    resume = command("resume", "let a paused promotion climb on")
+    resume.add_argument("promotion", help="its commit or its id")
+    finish = command("finish-now", "all traffic to the new version at once, still watched")
+    finish.add_argument("promotion", help="its commit or its id")
+    finish.add_argument("--reason", required=True, help="why the rest of the ladder is skipped")
     rollback = command("rollback", "put production back on an earlier release")
     rollback.add_argument(
         "--to", help="release, commit or Lambda version (default: the one before)"
@@ -167,7 +175,7 @@ def main(argv: list[str]) -> int:
     from cli import commands
     from cli.errors import INTERRUPTED, CliError
 
-    name = {"sign-off": "sign_off", "list": "list_"}.get(arguments.command, arguments.command)
+    name = {"list": "list_"}.get(arguments.command, arguments.command.replace("-", "_"))
     try:
         return int(getattr(commands, name)(arguments))
     except CliError as error:

@@ -18,15 +18,19 @@ from activities.admission import Admission
 from activities.aws import AwsClients
 from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
+from activities.codedeploy import CodeDeploy
 from activities.deploy import Deploy
 from activities.github import GitHub
 from activities.github_api import GitHubApi, github_client
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
+from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
 from activities.quarantine import Quarantine
 from activities.secrets import read_secret
+from activities.shift_step import ShiftSteps
+from activities.smoke import Smoke
 from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
@@ -43,6 +47,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     """Every activity, with its clients."""
     staging = Staging(aws.ssm, aws.secrets)
     traffic, watch = Traffic(aws.lambda_), Watch(aws.cloudwatch)
+    codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
     quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     github = GitHub(GitHubApi(_github(settings, aws)))
     admission = Admission(
@@ -61,7 +66,11 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         traffic.point_alias,
         watch.arm_alarms,
         watch.disarm_alarms,
-        watch.watch_step,
+        ShiftSteps(traffic, aws.cloudwatch).shift_step,
+        Preflight(aws.lambda_, aws.cloudwatch).preflight,
+        Smoke(aws.lambda_, staging).smoke,
+        codedeploy.shift_by_codedeploy,
+        codedeploy.end_deployment,
         IntegrationTests(staging).run_integration_tests,
         StagingChecks(staging, aws, settings.repository).check_staging,
         ProjectChecks(settings.repository).run_project_checks,

@@ -28,6 +28,7 @@ class AwsClients:
     logs: Any
     dynamodb: Any
     events: Any
+    codedeploy: Any
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -41,6 +42,7 @@ class AwsClients:
             "logs",
             "dynamodb",
             "events",
+            "codedeploy",
         )
         return cls(*(boto3.client(name, config=_CONFIG) for name in names))
 

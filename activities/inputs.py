@@ -1,14 +1,16 @@
 """What the activities are asked, and what they answer: the values between workflow and effect."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import AwareDatetime, Field
 
 from release.channels import Channel
 from release.checklist import Limits
+from release.lease import Lease
 from release.message import Message
 from release.policy import Ci, Shift
-from release.promotion import AliasState
+from release.promotion import AliasState, StepJudgement
+from release.sequential import SequentialTest
 
 # it becomes part of an address: no dots alone, nothing that ends a path
 REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
@@ -46,6 +48,7 @@ class ShiftInput(Message):
     canary: str
     weight: float = Field(ge=0, le=1)
     expected: AliasState = Field(description="the alias as our last write left it")
+    lease: Lease | None = Field(None, description="stands beside the weight; None ends one")
 
 
 class RollbackInput(Message):
@@ -67,21 +70,69 @@ class AlarmsInput(Message):
     period_seconds: int
 
 
-class WatchInput(Message):
-    """Watch one step of the ladder until it is judged."""
+class ArmInput(Message):
+    """Arm the release's alarm, and say what production is like before traffic moves."""
+
+    watched: AlarmsInput
+    alias: str
+    baseline: str
+
+
+class Armed(Message):
+    """What a release needs to know of production before traffic moves."""
+
+    preexisting_alarms: tuple[str, ...] = Field((), description="red before the release began")
+    requests_per_second: float | None = Field(None, description="in the last hour's busiest minute")
+    slow_ms: tuple[float, float] | None = Field(
+        None, description="p90 and p99 of the old version's warm requests in its last day"
+    )
+
+
+class Progress(Message):
+    """How far the judgement of a release has come; travels from rung to rung."""
+
+    test: SequentialTest = Field(default_factory=SequentialTest)
+    answers_until: AwareDatetime = Field(
+        description="end of the last judged bucket of the fast path"
+    )
+    crashes_until: AwareDatetime = Field(description="the same for Lambda's own metrics")
+    weights: tuple[tuple[AwareDatetime, float], ...] = Field((), description="(since, weight)")
+    preexisting_alarms: tuple[str, ...] = ()
+
+
+class StepInput(Message):
+    """Move to a weight, and watch it until it is judged."""
+
+    watched: AlarmsInput
+    expected: AliasState
+    baseline: str
+    weight: float
+    next_weight: float | None = Field(None, description="None at the top, and while it is held")
+    min_duration: timedelta
+    is_pause: bool = False
+    since: AwareDatetime
+    shift: Shift
+    progress: Progress
+    slow_ms: tuple[float, float] | None = None
+    lease: Lease
+    bucket_seconds: int
+    crash_bucket_seconds: int
+
+
+class DeploymentInput(Message):
+    """See to it that CodeDeploy has ended what a promotion began."""
 
     service: str
     environment: str
-    function: str
-    alias: str
-    baseline: str
-    canary: str
-    since: datetime
-    min_duration: timedelta
-    shift: Shift
-    preexisting_alarms: tuple[str, ...]
-    period_seconds: int
-    poll_seconds: float
+    promotion: str = Field(description="the deployment's description: <workflow id>/<run id>")
+
+
+class StepResult(Message):
+    """How a step ended, and what the next one goes on with."""
+
+    judgement: StepJudgement
+    alias: AliasState
+    progress: Progress
 
 
 class CheckRunsInput(Message):
@@ -181,6 +232,29 @@ class NoticeInput(Message):
     at: AwareDatetime
 
 
+class PreflightInput(Message):
+    """Ask whether everything that a rollback will need is there."""
+
+    service: str
+    environment: str
+    functions: dict[str, str] = Field(description="function → its full name in the environment")
+    api: str = Field(description="the function that takes the shifted traffic, a key of functions")
+    alias: str
+    alarm_period_seconds: int
+    expected: dict[str, str] = Field(
+        {}, description="function → the version its alias has to serve; one left out may be any"
+    )
+
+
+class SmokeInput(Message):
+    """Invoke the new versions by their numbers, before any user does."""
+
+    service: str
+    environment: str
+    functions: dict[str, str] = Field(description="function → its full name in the environment")
+    versions: dict[str, str] = Field(description="function → the version to invoke")
+    api: str = Field(description="the function behind the HTTP API, a key of functions")
+    sha: str = Field(description="the commit that the versions were built from")
 class QuarantineInput(Message):
     """Keep a commit that went back out of production."""
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 from temporalio import activity
 
-from activities.inputs import ChecksInput, StagingInput
+from activities.inputs import ChecksInput, SmokeInput, StagingInput
 from release.verdict import CheckResult, Verdict
 
 KEY_HEADER = "X-API-Key"
@@ -71,13 +71,19 @@ class Staging:
             yield client
 
     def connect(
-        self, order: StagingInput | ChecksInput, pause: Pause = heartbeat_and_wait
+        self,
+        order: StagingInput | ChecksInput | SmokeInput,
+        pause: Pause = heartbeat_and_wait,
+        transport: httpx.BaseTransport | None = None,
     ) -> "StagingClient":
-        """A client of the environment, to be closed by its caller."""
+        """A client of the environment, to be closed by its caller.
+
+        With a `transport`, that is what the requests go through instead of the network.
+        """
         prefix = f"{order.service}/{order.environment}"
         url = self._ssm.get_parameter(Name=f"/{prefix}/url")["Parameter"]["Value"]
         secret = self._secrets.get_secret_value(SecretId=f"{prefix}/test-api-keys")["SecretString"]
-        return StagingClient(url, TestKeys.of(secret), pause)
+        return StagingClient(url, TestKeys.of(secret), pause, transport)
 
 
 class StagingClient:
@@ -86,11 +92,17 @@ class StagingClient:
     Threads may share it.
     """
 
-    def __init__(self, url: str, keys: TestKeys, pause: Pause) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: TestKeys,
+        pause: Pause,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         self.url = url
         self.keys = keys
         self.request_ids: list[str] = []  # of every answer that the service itself gave
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS)
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, transport=transport)
         self._pause = pause
         self._turn = count()
 

@@ -8,9 +8,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.aws import error_code
 from activities.inputs import AliasInput, RollbackInput, ShiftInput
+from release.lease import Lease, Note
 from release.promotion import AliasState
 from release.rollback import AliasTarget
+from release.text import percent
 
+INTERVENED = "Intervened"
+_RACES = 3  # lost to an earlier attempt of one's own; more is somebody who means it
 _LOST_RACE = {"PreconditionFailedException", "ResourceConflictException"}
 
 
@@ -31,7 +35,8 @@ class Traffic:
         if alias.canary is not None:
             raise ApplicationError(
                 f"{order.function} is being shifted by another release "
-                f"({alias.weight:.0%} on version {alias.canary}); promote again when it has ended",
+                f"({percent(alias.weight)} on version {alias.canary}); promote again when it "
+                "has ended",
                 type="AliasBusy",
                 non_retryable=True,
             )
@@ -39,27 +44,58 @@ class Traffic:
 
     @activity.defn
     def shift_traffic(self, order: ShiftInput) -> AliasState:
+        """As `move`."""
+        return self.move(order)
+
+    def move(self, order: ShiftInput) -> AliasState:
         """The alias sends `weight` to the canary; the alias as it then is.
 
         A retry whose first attempt was applied writes nothing. Anything else than the expected
-        state is somebody else's write.
+        state, or than what our own lease stands beside, is somebody else's write.
 
         Raises:
-            ApplicationError: not retryable, `ForeignChange`, with both states.
+            ApplicationError: not retryable: `Intervened` where the guard or a person put the
+                baseline back, `ForeignChange` for any other write, with both states.
         """
-        target = _target(order)
-        alias = self.read(order.expected.function, order.expected.alias)
-        if _serves(alias) == _serves(target):
-            return alias  # our own write, whose answer was lost
-        if alias.revision_id != order.expected.revision_id:
-            raise _foreign_change(order.expected, alias)
+        for _ in range(_RACES):
+            alias = self.read(order.expected.function, order.expected.alias)
+            target = _target(order)
+            ours = _is_ours(alias, order.lease)
+            done = ours if order.lease else not alias.description
+            if done and _serves(alias) == _serves(target):
+                return alias  # our own write, whose answer was lost
+            left_by_us = ours and _serves(alias) == _serves(order.expected)
+            if alias.revision_id != order.expected.revision_id and not left_by_us:
+                break
+            found = self._try(target.model_copy(update={"revision_id": alias.revision_id}))
+            if found is not None:
+                return found
+        raise not_ours(order.expected, alias)
+
+    def renew(self, expected: AliasState, lease: Lease) -> AliasState:
+        """The lease beside the weight is new; the alias as it then is.
+
+        Raises:
+            ApplicationError: as `move`.
+        """
+        for _ in range(_RACES):
+            alias = self.read(expected.function, expected.alias)
+            if not _is_ours(alias, lease) or _serves(alias) != _serves(expected):
+                break
+            mine = {"description": lease.to_description()}
+            found = self._try(alias.model_copy(update=mine))
+            if found is not None:
+                return found
+        raise not_ours(expected, alias)
+
+    def _try(self, target: AliasState) -> AliasState | None:
+        """The alias as written; None if somebody was faster, who may be an attempt of our own."""
         try:
             return self._write(target)
         except ClientError as error:
             if error_code(error) not in _LOST_RACE:
                 raise
-            now = self.read(order.expected.function, order.expected.alias)
-            raise _foreign_change(order.expected, now) from error
+            return None
 
     @activity.defn
     def roll_back(self, order: RollbackInput) -> AliasState:
@@ -70,17 +106,15 @@ class Traffic:
         version at the alias is a person's decision and stays, said in the log.
         """
         alias = self.read(order.function, order.alias)
-        if alias.version not in {order.baseline, order.canary}:
+        if {alias.version, alias.canary} - {order.baseline, order.canary, None}:
             activity.logger.error(
-                "%s serves version %s, neither of this release: left alone",
+                "%s serves %s, which is not of this release: left alone",
                 order.function,
-                alias.version,
+                _text(alias),
             )
             return alias
         # a lost race raises and is retried at once with a fresh RevisionId, without limit
-        return self._write(
-            alias.model_copy(update={"version": order.baseline, "canary": None, "weight": 0.0})
-        )
+        return self._write(alias.model_copy(update=_whole(order.baseline)))
 
     @activity.defn
     def point_alias(self, order: AliasTarget) -> AliasState:
@@ -102,9 +136,7 @@ class Traffic:
                 ) from error
             raise
         alias = self.read(order.function, order.alias)
-        return self._write(
-            alias.model_copy(update={"version": order.version, "canary": None, "weight": 0.0})
-        )
+        return self._write(alias.model_copy(update=_whole(order.version)))
 
     def read(self, function: str, alias: str) -> AliasState:
         """The alias as AWS holds it now."""
@@ -118,6 +150,7 @@ class Traffic:
             Name=state.alias,
             FunctionVersion=state.version,
             RoutingConfig={"AdditionalVersionWeights": weights},
+            Description=state.description,
             RevisionId=state.revision_id,
         )
         return _state(state.function, state.alias, answer)
@@ -130,8 +163,18 @@ def _target(order: ShiftInput) -> AliasState:
             "version": order.canary if whole else order.baseline,
             "canary": None if whole else order.canary,
             "weight": 0.0 if whole else order.weight,
+            "description": order.lease.to_description() if order.lease else "",
         }
     )
+
+
+def _whole(version: str) -> dict[str, Any]:
+    return {"version": version, "canary": None, "weight": 0.0, "description": ""}
+
+
+def _is_ours(alias: AliasState, lease: Lease | None) -> bool:
+    found = Lease.from_description(alias.description)
+    return lease is not None and found is not None and found.is_held_by(lease.holder, lease.run)
 
 
 def _serves(alias: AliasState) -> tuple[str, str | None, float]:
@@ -148,10 +191,19 @@ def _state(function: str, alias: str, answer: dict[str, Any]) -> AliasState:
         canary=canary,
         weight=weight,
         revision_id=answer["RevisionId"],
+        description=answer.get("Description", ""),
     )
 
 
-def _foreign_change(expected: AliasState, found: AliasState) -> ApplicationError:
+def not_ours(expected: AliasState, found: AliasState) -> ApplicationError:
+    """The error that says who was at the alias; not retryable."""
+    note = Note.from_description(found.description)
+    if note is not None:
+        return ApplicationError(
+            f"put back past the release by {note.hand.value} ({note.by}): {note.reason}",
+            type=INTERVENED,
+            non_retryable=True,
+        )
     return ApplicationError(
         f"somebody else changed {expected.function}:{expected.alias}: we left "
         f"{_text(expected)}, found {_text(found)}",
@@ -161,5 +213,5 @@ def _foreign_change(expected: AliasState, found: AliasState) -> ApplicationError
 
 
 def _text(alias: AliasState) -> str:
-    split = f" with {alias.weight:.0%} on version {alias.canary}" if alias.canary else ""
+    split = f" with {percent(alias.weight)} on version {alias.canary}" if alias.canary else ""
     return f"version {alias.version}{split}"

@@ -1,45 +1,48 @@
-"""Watch: one step of the ladder, measured every few seconds until it is judged."""
+"""Watch: the alarms of a release, and what production was like before it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from temporalio import activity
-from temporalio.exceptions import CancelledError
 
-from activities.inputs import AlarmsInput, WatchInput
+from activities.inputs import AlarmsInput, Armed, ArmInput
 from release.alarms import (
     METRICS_NAMESPACE,
     canary_alarm,
     canary_alarm_name,
     rollback_alarm_names,
 )
-from release.judgement import judge_blindness, judge_end, judge_harm
-from release.promotion import Counts, StepJudgement
+
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 class Watch:
-    """Counts requests per executed version, reads the alarms, and lets `release` judge."""
+    """Arms, reads and disarms the alarms of a release."""
 
     def __init__(self, cloudwatch: Any) -> None:
         self._cloudwatch = cloudwatch
 
     @activity.defn
-    def arm_alarms(self, order: AlarmsInput) -> tuple[str, ...]:
-        """The canary's alarm exists; the names of the flow's alarms that are red already.
+    def arm_alarms(self, order: ArmInput) -> Armed:
+        """The canary's alarm exists; and what production was like before traffic moved.
 
         What is red before the release began neither blocks a fix nor triggers a rollback.
         """
+        watched = order.watched
         self._cloudwatch.put_metric_alarm(
             **canary_alarm(
-                order.service,
-                order.environment,
-                order.function,
-                order.canary,
-                order.period_seconds,
+                watched.service,
+                watched.environment,
+                watched.function,
+                watched.canary,
+                watched.period_seconds,
             )
         )
-        return self._firing(rollback_alarm_names(order.service, order.environment))
+        return Armed(
+            preexisting_alarms=self.firing(watched.service, watched.environment),
+            requests_per_second=self._requests_per_second(order),
+            slow_ms=self._slow_ms(order),
+        )
 
     @activity.defn
     def disarm_alarms(self, order: AlarmsInput) -> None:
@@ -47,97 +50,52 @@ class Watch:
         name = canary_alarm_name(order.service, order.environment)
         self._cloudwatch.delete_alarms(AlarmNames=[name])
 
-    @activity.defn
-    def watch_step(self, order: WatchInput) -> StepJudgement:
-        """The judgement of a step; it heartbeats the counts, so that they can be watched live.
-
-        A later attempt goes on by `since`: time that has passed counts, but at least one fresh
-        measurement is always made before a step passes.
-        """
-        measured_at = datetime.now(UTC)
-        while True:
-            now = datetime.now(UTC)
-            try:
-                canary, baseline, firing = self._measure(order, now)
-                measured_at = now
-                activity.heartbeat({"canary": canary, "baseline": baseline})
-                judgement = judge_harm(order.shift, canary, baseline, firing) or judge_end(
-                    order.shift, order.min_duration, now - order.since, canary, baseline
-                )
-            except (ClientError, BotoCoreError) as error:
-                activity.logger.warning("could not measure: %s", error)
-                activity.heartbeat({"blind_since": measured_at.isoformat()})
-                judgement = judge_blindness(order.shift, now - measured_at, str(error))
-            if judgement is not None:
-                return judgement
-            # a wait, which a cancellation or a stopping worker ends at once
-            activity.wait_for_cancelled_sync(order.poll_seconds)
-            if activity.is_cancelled():
-                raise CancelledError("the step's watching was cancelled")
-
-    def _measure(self, order: WatchInput, now: datetime) -> tuple[Counts, Counts, tuple[str, ...]]:
-        counts = self._counts(order, now)
-        alarms = rollback_alarm_names(order.service, order.environment)
-        firing = self._firing([*alarms, canary_alarm_name(order.service, order.environment)])
-        new = tuple(name for name in firing if name not in order.preexisting_alarms)
-        return counts[order.canary], counts[order.baseline], new
-
-    def _counts(self, order: WatchInput, now: datetime) -> dict[str, Counts]:
-        """Requests and failures per executed version since the step began.
-
-        Failures are the service's own 5xx answers plus Lambda's function errors: a handler that
-        answers 500 itself is no error to Lambda, and one that crashes writes no metric of its own.
-        """
-        versions = {"c": order.canary, "b": order.baseline}
-        answer = self._cloudwatch.get_metric_data(
-            MetricDataQueries=[
-                query
-                for key, version in versions.items()
-                for query in _queries(key, order, version)
-            ],
-            # whole periods: CloudWatch holds one sum per period, so a step counts from the start
-            # of the period in which it began
-            StartTime=_floor(order.since, order.period_seconds),
-            EndTime=_floor(now, order.period_seconds) + timedelta(seconds=order.period_seconds),
-        )
-        sums = {r["Id"]: round(sum(r["Values"])) for r in answer["MetricDataResults"]}
-        return {
-            version: Counts(
-                requests=sums.get(f"{key}_requests", 0),
-                failures=sums.get(f"{key}_errors", 0) + sums.get(f"{key}_crashes", 0),
-            )
-            for key, version in versions.items()
-        }
-
-    def _firing(self, names: list[str]) -> tuple[str, ...]:
+    def firing(self, service: str, environment: str) -> tuple[str, ...]:
+        """The release's alarms that are red now."""
+        names = [
+            *rollback_alarm_names(service, environment),
+            canary_alarm_name(service, environment),
+        ]
         answer = self._cloudwatch.describe_alarms(AlarmNames=names, StateValue="ALARM")
         return tuple(sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"]))
 
+    def _requests_per_second(self, order: ArmInput) -> float | None:
+        """In the busiest minute of the last hour: a ladder must not begin too high at a peak."""
+        function = order.watched.function
+        own = {"FunctionName": function, "Resource": f"{function}:{order.alias}"}
+        metric = _metric("AWS/Lambda", "Invocations", own)
+        (busiest,) = self._largest([(metric, "Sum", 60)], _HOUR)
+        return busiest / 60 if busiest else None
 
-def _queries(key: str, order: WatchInput, version: str) -> list[dict[str, Any]]:
-    own = {"FunctionName": order.function, "ExecutedVersion": version}
-    executed = own | {"Resource": f"{order.function}:{order.alias}"}
-    metrics = {
-        "requests": ("AWS/Lambda", "Invocations", executed),
-        "crashes": ("AWS/Lambda", "Errors", executed),
-        "errors": (METRICS_NAMESPACE, "ServerErrors", own),
+    def _slow_ms(self, order: ArmInput) -> tuple[float, float] | None:
+        """Frozen before the release: any threshold is valid, these give the test its power."""
+        own = {"FunctionName": order.watched.function, "ExecutedVersion": order.baseline}
+        metric = _metric(METRICS_NAMESPACE, "WarmLatency", own)
+        p90, p99 = self._largest([(metric, "p90", 86400), (metric, "p99", 86400)], _DAY)
+        return (p90, p99) if p90 and p99 else None
+
+    def _largest(
+        self, wanted: list[tuple[dict[str, Any], str, int]], window: timedelta
+    ) -> list[float | None]:
+        now = datetime.now(UTC)
+        answer = self._cloudwatch.get_metric_data(
+            MetricDataQueries=[
+                {
+                    "Id": f"m{number}",
+                    "MetricStat": {"Metric": metric, "Period": period, "Stat": stat},
+                }
+                for number, (metric, stat, period) in enumerate(wanted)
+            ],
+            StartTime=now - window,
+            EndTime=now,
+        )
+        values = {result["Id"]: result["Values"] for result in answer["MetricDataResults"]}
+        return [max(values.get(f"m{n}") or [0.0]) or None for n in range(len(wanted))]
+
+
+def _metric(namespace: str, name: str, dimensions: dict[str, str]) -> dict[str, Any]:
+    return {
+        "Namespace": namespace,
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
     }
-    return [
-        {
-            "Id": f"{key}_{name}",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": namespace,
-                    "MetricName": metric,
-                    "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()],
-                },
-                "Period": order.period_seconds,
-                "Stat": "Sum",
-            },
-        }
-        for name, (namespace, metric, dimensions) in metrics.items()
-    ]
-
-
-def _floor(moment: datetime, seconds: int) -> datetime:
-    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)

@@ -11,7 +11,16 @@ from cli.commits import AlreadyLive
 from cli.errors import NOT_COMPLETED, OK, Unreachable
 from cli.temporal import temporal
 from infra.local.settings import AlreadyRunning
-from release.decisions import Abort, Decision, SignOff, Waive, Withdrawal
+from release.decisions import (
+    Abort,
+    Decision,
+    FinishNow,
+    Pause,
+    Resume,
+    SignOff,
+    Waive,
+    Withdrawal,
+)
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -175,6 +184,23 @@ def abort(arguments: Any) -> int:
     """Stop a promotion; the old version takes all traffic again."""
     message = Abort(by=arguments.name, reason=arguments.reason or "no reason given")
     return _send(arguments, "abort", message, "aborting")
+
+
+def pause(arguments: Any) -> int:
+    """Hold the weight."""
+    message = Pause(by=arguments.name, reason=arguments.reason or "no reason given")
+    return _send(arguments, "pause", message, "paused")
+
+
+def resume(arguments: Any) -> int:
+    """Go on after a pause."""
+    return _send(arguments, "resume", Resume(by=arguments.name), "resumed")
+
+
+def finish_now(arguments: Any) -> int:
+    """All traffic at once."""
+    message = FinishNow(by=arguments.name, reason=arguments.reason)
+    return _send(arguments, "finish_now", message, "all traffic to the new version")
 
 
 def rollback(arguments: Any) -> int:

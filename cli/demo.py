@@ -21,6 +21,7 @@ from infra.local.settings import PROJECT_ROOT, LaptopSettings, LaptopState, Port
 from release.decisions import Decision, SignOff
 from release.policy import Policy
 from release.promotion import Outcome, PromotionStatus, Stage
+from release.text import percent
 
 CLOCK_FACTOR = 12
 REQUESTS_PER_SECOND = 40
@@ -138,7 +139,11 @@ async def _follow(client: Client, policy: Policy, identity: str) -> PromotionSta
     asked: set[Stage] = set()
     while True:
         status = await promotions.status(client, identity)
-        line = f"{status.stage.value} {status.weight:.0%}" if status.weight else status.stage.value
+        line = (
+            f"{status.stage.value} {percent(status.weight)}"
+            if status.weight
+            else status.stage.value
+        )
         if line != said:
             print(f"   {time.monotonic() - begun:5.1f} s  {line}")
             said = line

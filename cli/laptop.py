@@ -7,7 +7,14 @@ from typing import Any
 from cli.commits import Commits
 from cli.errors import CliError, Refused
 from infra.local import laptop
-from infra.local.settings import AlreadyRunning, LaptopError, LaptopSettings, LaptopState, Ports
+from infra.local.settings import (
+    PROJECT_ROOT,
+    AlreadyRunning,
+    LaptopError,
+    LaptopSettings,
+    LaptopState,
+    Ports,
+)
 from release.policy import Policy, alarm_period_seconds
 
 SYMBOLS = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "TRX", "FIL", "LINK", "LTC"]
@@ -109,6 +116,7 @@ def seed(state: LaptopState, first: str | None) -> None:
     artifacts: dict[str, str] = {}
     if not all(production.live(policy, name) for name in ("staging", "prod")):
         artifacts = _build(state, policy, sha)
+    artifacts |= _build_guard(policy)
     for environment, url in (("staging", state.addresses.staging), ("prod", state.addresses.prod)):
         create_environment(
             EnvironmentSpec(
@@ -142,23 +150,36 @@ def _first_commit(repository: Commits, first: str | None) -> tuple[str, Policy]:
 
 
 def _build(state: LaptopState, policy: Policy, sha: str) -> dict[str, str]:
+    from activities.build import Build
+
+    builder = Build(state.repository, None)
+    sources = {name: function.source for name, function in policy.functions.items()}
+    return _store(policy, {name: builder.build(sha, source) for name, source in sources.items()})
+
+
+def _build_guard(policy: Policy) -> dict[str, str]:
+    # Not from the commit: the guard belongs to the release system that writes the leases it
+    # reads, and the service's commits may be older than it, or know nothing of it.
+    from activities.build import zip_folder
+
+    return _store(policy, {"guard": zip_folder(PROJECT_ROOT / "api_lambda" / "guard")})
+
+
+def _store(policy: Policy, zips: dict[str, bytes]) -> dict[str, str]:
     import boto3
 
-    from activities.build import Build
     from infra.local.clients import already_there
     from release.promotion import Artifact
 
     s3 = boto3.client("s3")
     bucket = policy.artifact_bucket
-    with already_there("BucketAlreadyOwnedByYou"):  # an `up` that was interrupted
+    with already_there("BucketAlreadyOwnedByYou"):  # every `up` but the first
         s3.create_bucket(
             Bucket=bucket,
             CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]},
         )
-    builder = Build(state.repository, s3)
     digests = {}
-    for name, function in policy.functions.items():
-        data = builder.build(sha, function.source)
+    for name, data in zips.items():
         artifact = Artifact.of(name, data)
         s3.put_object(Bucket=bucket, Key=artifact.key, Body=data)
         digests[name] = artifact.sha256

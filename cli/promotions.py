@@ -24,6 +24,8 @@ from workflows.details import summary
 from workflows.promotion import PromotionWorkflow
 from workflows.state import SERVICE, SHA, STAGE, VERSION
 
+_WATCHES = {"shift_step", "shift_by_codedeploy"}  # activities whose heartbeat has counts
+
 
 def commits() -> Commits:
     """The repository that this process is set to release from."""
@@ -115,7 +117,7 @@ async def live_counts(client: Client, identity: str) -> dict[str, Any]:
     """What the step under way has counted so far, from its last heartbeat."""
     description = await client.get_workflow_handle(identity).describe(rpc_timeout=RPC_TIMEOUT)
     for pending in description.raw_description.pending_activities:
-        if pending.activity_type.name == "watch_step" and pending.HasField("heartbeat_details"):
+        if pending.activity_type.name in _WATCHES and pending.HasField("heartbeat_details"):
             payloads = list(pending.heartbeat_details.payloads)
             values = await client.data_converter.decode(payloads)
             if values and isinstance(values[0], dict):

@@ -16,6 +16,7 @@ from cli import promotions
 from cli.errors import NOT_COMPLETED, OK, Unreachable
 from release.checklist import DONE, Answer, ItemState
 from release.promotion import Outcome, PromotionStatus, Stage, StepRecord
+from release.text import percent
 from release.verdict import Verdict
 
 _COLOURS = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -89,7 +90,9 @@ def _head(status: PromotionStatus) -> RenderableType:
     table.add_row(Text(f"{status.service} {status.version}"), state)
     # as Text: what people write is no markup of ours
     table.add_row("commit", Text(f"{status.sha[:12]}, requested by {status.requested_by}"))
-    table.add_row("production", f"{_bar(status.weight)} {status.weight:.0%} on the new version")
+    table.add_row(
+        "production", f"{_bar(status.weight)} {percent(status.weight)} on the new version"
+    )
     if status.next and status.outcome is None:
         table.add_row("next", Text(status.next))
     if status.deadline and status.outcome is None:
@@ -155,7 +158,7 @@ def _is_approval(item: ItemState) -> bool:
 
 def _steps(status: PromotionStatus, counts: dict[str, Any]) -> RenderableType:
     table = Table(box=None, padding=(0, 2))
-    for name in ("weight", "new: failed/all", "old: failed/all", "time", "verdict"):
+    for name in ("weight", "new: failed/all", "old: failed/all", "evidence", "time", "verdict"):
         table.add_column(name, justify="right" if name != "verdict" else "left")
     for step in status.steps:
         table.add_row(*_step(step, counts))
@@ -166,17 +169,20 @@ def _step(step: StepRecord, counts: dict[str, Any]) -> list[str | Text]:
     judgement = step.judgement
     if judgement is None:
         new, old = (_counted(counts.get(name)) for name in ("canary", "baseline"))
-        return [f"{step.weight:.0%}", new, old, _ago(step.started_at), "watching"]
+        evidence = f"{counts['evidence']:g}" if "evidence" in counts else "…"
+        seen = "stopped by a message" if step.ended_at else "watching"
+        return [percent(step.weight), new, old, evidence, _ago(step.started_at), seen]
     assert step.ended_at is not None  # noqa: S101  a judged step has ended
     seconds = (step.ended_at - step.started_at).total_seconds()
     return [
-        f"{step.weight:.0%}",
+        percent(step.weight),
         f"{judgement.canary.failures}/{judgement.canary.requests}",
         f"{judgement.baseline.failures}/{judgement.baseline.requests}",
+        f"{judgement.evidence:.3g}",
         f"{seconds:.0f} s",
         Text(
             f"{judgement.verdict.value}: {judgement.reason}"
-            if judgement.verdict is not Verdict.PASSED
+            if judgement.verdict is not Verdict.PASSED or judgement.step_back
             else judgement.verdict.value,
             style=_COLOURS[judgement.verdict],
         ),

@@ -67,6 +67,26 @@ class Abort(Message):
     reason: str = Field("no reason given", max_length=MOST_TEXT)
 
 
+class Pause(Message):
+    """The weight stays where it is, watched, until somebody resumes."""
+
+    by: str = Field("somebody in the Temporal UI", max_length=MOST_NAME)
+    reason: str = Field("no reason given", max_length=MOST_TEXT)
+
+
+class Resume(Message):
+    """The ladder goes on."""
+
+    by: str = Field("somebody in the Temporal UI", max_length=MOST_NAME)
+
+
+class FinishNow(Message):
+    """All traffic at once: no more waiting, still watched at 100 %."""
+
+    by: str = Field(min_length=1, max_length=MOST_NAME)
+    reason: str = Field(min_length=1, max_length=MOST_TEXT)
+
+
 MessageType = TypeVar("MessageType", bound=Message)
 
 EXAMPLES: dict[type[Message], str] = {
@@ -76,6 +96,9 @@ EXAMPLES: dict[type[Message], str] = {
     Waive: '{"item": "memory", "by": "alice", "reason": "no REPORT lines today, see OPS-7"}',
     Supersession: '{"by": "promotion/crypto-watch/0123456789ab", "version": "1.2.4"}',
     Abort: '{"by": "alice", "reason": "wrong commit"}',
+    Pause: '{"by": "alice", "reason": "looking at a graph"}',
+    Resume: '{"by": "alice"}',
+    FinishNow: '{"by": "bob", "reason": "the fix is urgent"}',
 }
 
 
@@ -84,7 +107,7 @@ def read_payload(kind: type[MessageType], payload: Any) -> MessageType | str:
 
     The Temporal UI lets anything through: an empty box, a bare string, a list.
     """
-    if payload is None and kind is not Abort:
+    if payload is None and kind not in (Abort, Pause, Resume):
         return f"empty payload; send {EXAMPLES[kind]}"
     try:
         return kind.model_validate({} if payload is None else payload)
@@ -134,6 +157,14 @@ def refuse_waiver(policy: Policy, items: tuple[ItemState, ...], waive: Waive) ->
         return f"no item {waive.item!r}; see `starter.py checklist`"
     if state.answer is not Answer.INCONCLUSIVE:
         return f"{state.id} is {state.answer.value}: only an inconclusive item can be waived"
+    return None
+
+
+def refuse_finish_now(policy: Policy, finish: FinishNow) -> str | None:
+    """Why this person may not skip the rest of the ladder, or None."""
+    if not set(policy.approval.roles_of(finish.by)) & set(policy.checklist.waivers):
+        roles = ", ".join(policy.checklist.waivers) or "none"
+        return f"{finish.by} may not finish the shift early; roles that may: {roles}"
     return None
 
 

@@ -6,13 +6,14 @@ from itertools import pairwise
 
 from pydantic import Field
 
+from release.codedeploy import planned_steps
+from release.ladder import rungs, time_to_full
 from release.message import Message
-from release.policy import Shift, ShiftStep
+from release.policy import Shift, ShiftStep, Strategy
 from release.text import cell, code, duration, name, one_line, percent
 
 _MAX_CHANGES = 20
 _MAX_ROWS = 30
-_MAX_RUNGS = 6
 _BREAK = "  "  # Markdown's line break
 _UNITS = {
     timedelta(seconds=1): "a second",
@@ -84,25 +85,31 @@ def compose(facts: RequestFacts) -> str:
 
 def estimated_duration(shift: Shift) -> timedelta:
     """The least that ladder and bake take; waiting for requests comes on top."""
-    return sum((step.min_duration for step in shift.steps), shift.bake)
+    by_codedeploy = sum((step.min_duration for step in _planned(shift)), timedelta(0))
+    return by_codedeploy + time_to_full(shift) + shift.bake
+
+
+def _planned(shift: Shift) -> tuple[ShiftStep, ...]:
+    return planned_steps(shift.codedeploy_config) if shift.strategy is Strategy.CODEDEPLOY else ()
 
 
 def traffic_impact(shift: Shift) -> str:
     """The ladder in words: "Gradual (10 % a minute)"."""
-    steps = shift.steps
-    if len(steps) == 1:
-        return "All at once"
-    first, climb = steps[0], steps[:-1]  # of the last rung only the height counts
-    even = all(
-        abs(step.canary_weight - min(1.0, number * first.canary_weight)) < 1e-6
-        for number, step in enumerate(steps, 1)
-    )
-    if even and all(step.min_duration == first.min_duration for step in climb):
-        return f"Gradual ({percent(first.canary_weight)} {_every(first.min_duration)})"
-    rungs = [f"{percent(s.canary_weight)} for {duration(s.min_duration)}" for s in climb]
-    if len(rungs) > _MAX_RUNGS:
-        rungs = [*rungs[:_MAX_RUNGS], f"{len(rungs) - _MAX_RUNGS} more rungs"]
-    return f"Gradual ({', '.join(rungs)}, then 100 %)"
+    climb = rungs(shift)[:-1]
+    match shift.strategy:
+        case Strategy.LINEAR:
+            first = f", from {percent(climb[0].canary_weight)} at most" if shift.pre_ramp else ""
+            return f"Gradual ({percent(shift.step)} {_every(shift.every)}{first})"
+        case Strategy.CANARY:
+            return f"Gradual ({percent(shift.step)} for {duration(shift.hold)}, then 100 %)"
+        case Strategy.ADAPTIVE:
+            first_weight = percent(climb[0].canary_weight)
+            grows = f"from {first_weight} at most by a constant factor"
+            return f"Gradual ({grows}, to 100 % in {duration(shift.total)})"
+        case Strategy.CODEDEPLOY:
+            return f"Gradual (AWS CodeDeploy: {shift.codedeploy_config})"
+        case Strategy.ALL_AT_ONCE:
+            return "All at once"
 
 
 def exposed_share(steps: tuple[ShiftStep, ...], unseen: timedelta) -> tuple[float, timedelta]:
@@ -189,7 +196,7 @@ def _details(facts: RequestFacts) -> list[str]:
 
 def _exposure(facts: RequestFacts) -> str:
     unseen = max(facts.alarms_act_in, facts.judgement_acts_in)
-    share, as_much = exposed_share(facts.shift.steps, unseen)
+    share, as_much = exposed_share((*_planned(facts.shift), *rungs(facts.shift)), unseen)
     return (
         f"a fault from the first request on reaches {percent(share)} of the traffic at most, as "
         f"much as all of it for {duration(as_much)}, until the slower of alarms "

@@ -1,64 +1,149 @@
-"""When a step of the ladder is good, bad, or not yet decided: plain rules, pure functions."""
+"""Whether a rung of the ladder is good, bad, or not yet decided: plain rules, pure functions."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
-from release.policy import LowTraffic, Shift
+from release.ladder import low_traffic_text, wanted_requests
+from release.policy import LowTraffic, Shift, ShiftStep
 from release.promotion import Counts, StepJudgement
+from release.sequential import CRASHED, FAILED, SUSPICION, Metric, Pair, SequentialTest
 from release.verdict import Verdict
+
+_INCIDENT_RATE, _INCIDENT_FAILURES = 0.05, 3
+"""The flow's error rate, on the old version: then a red alarm is not the release's doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is known of a rung at one look."""
+
+    elapsed: timedelta
+    judged: int  # canary requests since the release began
+    canary: Counts  # of this rung
+    baseline: Counts
+    step_back: bool = False
+    firing: tuple[str, ...] = ()  # alarms that went red after the release began
+    incident_for: timedelta | None = None  # since when a shared incident holds the weight
 
 
 def judge_harm(
-    shift: Shift, canary: Counts, baseline: Counts, firing: tuple[str, ...]
+    shift: Shift, tested: tuple[Metric, ...], test: SequentialTest, look: Looked
 ) -> StepJudgement | None:
     """A failed judgement if the new version is seen to be worse, else None.
 
-    Bad is: one of `firing` (alarms that went red after the release began), or at least
-    `min_failures` failures and an error rate above both `max_error_rate` and the baseline's.
+    Alarms are the hard net. But an alarm that is red while both versions fail alike is an incident
+    that the release shares and did not make: the weight is held, for `max_blind` at most.
     """
-    if firing:
-        return _failed(f"alarm {', '.join(firing)}", canary, baseline)
-    too_many = canary.failures >= shift.min_failures and canary.error_rate > shift.max_error_rate
-    if too_many and canary.error_rate > baseline.error_rate:
-        return _failed(
-            f"{canary.failures} of {canary.requests} requests failed ({canary.error_rate:.1%}; "
-            f"limit {shift.max_error_rate:.1%}; baseline {baseline.error_rate:.1%})",
-            canary,
-            baseline,
-        )
+    worst = test.worst(tested)
+    if worst is not None:
+        return _ended(Verdict.FAILED, _worse(worst, test, tested), test, tested, look)
+    if not look.firing:
+        return None
+    names = ", ".join(look.firing)
+    if not is_shared_incident(test, tested):
+        return _ended(Verdict.FAILED, f"alarm {names}", test, tested, look)
+    if look.incident_for is not None and look.incident_for >= shift.max_blind:
+        lasted = f"{look.incident_for.total_seconds():.0f} s"
+        reason = f"alarm {names}: a shared incident, both versions fail; it lasted {lasted}"
+        return _ended(Verdict.INCONCLUSIVE, reason, test, tested, look)
     return None
 
 
+def is_shared_incident(test: SequentialTest, tested: tuple[Metric, ...]) -> bool:
+    """Whether the old version fails as well, and nothing says that the new one is worse."""
+    if test.strength(tested) >= SUSPICION:
+        return False
+    for name in (FAILED.name, CRASHED.name):
+        wealth = test.wealth.get(name)
+        pairs = wealth.recent if wealth else []
+        events = sum(pair.baseline_events for pair in pairs)
+        exposed = sum(pair.baseline_exposed for pair in pairs)
+        if events >= _INCIDENT_FAILURES and events > _INCIDENT_RATE * exposed:
+            return True
+    return False
+
+
 def judge_end(
-    shift: Shift, min_duration: timedelta, elapsed: timedelta, canary: Counts, baseline: Counts
+    shift: Shift,
+    rung: ShiftStep,
+    next_weight: float | None,
+    tested: tuple[Metric, ...],
+    test: SequentialTest,
+    look: Looked,
 ) -> StepJudgement | None:
-    """The end of a step without harm, or None while it has to go on.
+    """The end of a rung without harm, or None while it has to go on.
 
-    A step ends when its time is over and enough canary requests were judged. After `max_wait`
-    the low-traffic rule decides, and says so in the record.
+    It ends when its time is over and enough canary requests were judged for the next weight; after
+    `max_wait` the low-traffic rule decides, and says so in the record. Evidence that grows ends it
+    at once, one step down. While an alarm is red nothing climbs.
     """
-    if elapsed < min_duration:
+    if look.step_back:
+        reason = f"evidence {test.strength(tested):.1f} and growing: one step back"
+        return _ended(Verdict.PASSED, reason, test, tested, look, step_back=True)
+    if look.elapsed < rung.min_duration or look.firing:
         return None
-    seen = f"{canary.failures} of {canary.requests} requests failed"
-    if canary.requests >= shift.min_requests:
-        return _ended(Verdict.PASSED, seen, canary, baseline)
-    if elapsed < max(shift.max_wait, min_duration):
+    wanted = wanted_requests(shift, next_weight) if next_weight is not None else 0
+    if look.judged >= wanted:
+        return _ended(Verdict.PASSED, _seen(test), test, tested, look)
+    if look.elapsed < max(shift.max_wait, rung.min_duration):
         return None
-    rule = f"low traffic: {seen}, {shift.min_requests} wanted; rule: {shift.low_traffic.value}"
     proceeds = shift.low_traffic is LowTraffic.PROCEED
-    return _ended(Verdict.PASSED if proceeds else Verdict.INCONCLUSIVE, rule, canary, baseline)
+    rule = low_traffic_text(shift, look.judged, wanted)
+    verdict = Verdict.PASSED if proceeds else Verdict.INCONCLUSIVE
+    return _ended(verdict, rule, test, tested, look)
 
 
-def judge_blindness(shift: Shift, blind: timedelta, cause: str) -> StepJudgement | None:
+def judge_blindness(
+    shift: Shift, blind: timedelta, cause: str, look: Looked
+) -> StepJudgement | None:
     """Inconclusive once nothing could be measured for `max_blind`; until then the weight holds."""
     if blind < shift.max_blind:
         return None
-    text = f"could not measure for {blind.total_seconds():.0f} s: {cause}"
-    return _ended(Verdict.INCONCLUSIVE, text, Counts(), Counts())
+    return StepJudgement(
+        verdict=Verdict.INCONCLUSIVE,
+        reason=f"could not measure for {blind.total_seconds():.0f} s: {cause}",
+        canary=look.canary,
+        baseline=look.baseline,
+    )
 
 
-def _failed(reason: str, canary: Counts, baseline: Counts) -> StepJudgement:
-    return _ended(Verdict.FAILED, reason, canary, baseline)
+def _worse(worst: Metric, test: SequentialTest, tested: tuple[Metric, ...]) -> str:
+    pair = test.total(worst)
+    return (
+        f"new {_rate(worst, pair.canary_events, pair.canary_exposed)}, "
+        f"old {_rate(worst, pair.baseline_events, pair.baseline_exposed)}; "
+        f"evidence {_short(test.strength(tested))}, 100 is enough"
+    )
 
 
-def _ended(verdict: Verdict, reason: str, canary: Counts, baseline: Counts) -> StepJudgement:
-    return StepJudgement(verdict=verdict, reason=reason, canary=canary, baseline=baseline)
+def _seen(test: SequentialTest) -> str:
+    pair: Pair = test.total(FAILED)
+    return f"{pair.canary_events} of {pair.canary_exposed} requests failed so far"
+
+
+def _rate(metric: Metric, events: int, exposed: int) -> str:
+    percent = f" ({events / exposed:.1%})" if exposed else ""
+    return f"{events} of {exposed} {metric.text}{percent}"
+
+
+def _short(evidence: float) -> str:
+    return f"{evidence:.0f}" if evidence < 1e6 else f"{evidence:.0e}"
+
+
+def _ended(
+    verdict: Verdict,
+    reason: str,
+    test: SequentialTest,
+    tested: tuple[Metric, ...],
+    look: Looked,
+    *,
+    step_back: bool = False,
+) -> StepJudgement:
+    return StepJudgement(
+        verdict=verdict,
+        reason=reason,
+        canary=look.canary,
+        baseline=look.baseline,
+        evidence=round(test.strength(tested), 3),
+        step_back=step_back,
+    )

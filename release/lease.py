@@ -1,7 +1,7 @@
 """What stands beside a weight, in the alias's own description: who moves it, and until when.
 
 Lambda writes description and weights in one call, so that the two can never differ, and whoever
-looks at the alias sees both. `api_lambda/guard` reads the same form; it imports nothing of ours, and
+looks at the alias sees both. `api_lambda/guard` reads the same form and imports nothing of ours;
 a test holds the two together.
 """
 

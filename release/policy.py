@@ -52,7 +52,17 @@ class ShiftStep(Message):
     """One rung of the traffic ladder."""
 
     canary_weight: float = Field(gt=0, le=1, description="fraction of requests sent to the canary")
-    min_duration: Duration = timedelta(minutes=1)
+    min_duration: timedelta
+
+
+class Strategy(StrEnum):
+    """How traffic moves: `release/ladder.py` makes the rungs of all but the last."""
+
+    LINEAR = "linear"
+    CANARY = "canary"
+    ADAPTIVE = "adaptive"
+    ALL_AT_ONCE = "all_at_once"
+    CODEDEPLOY = "codedeploy"
 
 
 class LowTraffic(StrEnum):
@@ -65,22 +75,46 @@ class LowTraffic(StrEnum):
 class Shift(Message):
     """How traffic moves: the flow's default is 10 % a minute."""
 
-    steps: tuple[ShiftStep, ...] = Field(min_length=1)
-    min_requests: int = Field(20, ge=0, description="canary requests to judge before the next rung")
+    strategy: Strategy = Strategy.LINEAR
+    step: float = Field(
+        0.1, gt=0, lt=1, description="linear: weight added each time; canary: the first weight"
+    )
+    every: Duration = Field(
+        timedelta(minutes=1), description="linear: time between steps; of a pre-ramp: its time"
+    )
+    hold: Duration = Field(timedelta(minutes=5), description="canary: time before 100 %")
+    pre_ramp: bool = Field(
+        True, description="linear, canary: climbs to the first step from below, in its time"
+    )
+    total: Duration = Field(timedelta(minutes=9), description="adaptive: time to 100 %")
+    min_weight: float = Field(0.001, gt=0, le=0.02, description="smallest weight to begin with")
+    codedeploy_config: str = Field(
+        "CodeDeployDefault.LambdaLinear10PercentEvery1Minute", description="codedeploy: its plan"
+    )
+    codedeploy_role: str = Field(
+        "",
+        pattern=r"^(arn:[\w-]+:iam::\d{12}:role/\S+)?$",
+        description="codedeploy: its role's ARN",
+    )
+    bake: Duration = Field(timedelta(minutes=5), description="watched this long at 100 %")
+    routes: tuple[str, ...] = Field((), max_length=20, description="routes judged on their own")
+    min_requests: int = Field(
+        20, ge=0, description="canary requests judged before 10 %; three times as many before 50 %"
+    )
     max_wait: Duration = Field(timedelta(minutes=10), description="longest wait for min_requests")
     low_traffic: LowTraffic = LowTraffic.PROCEED
-    max_error_rate: float = Field(0.05, gt=0, lt=1, description="canary's failures, fraction of 1")
-    min_failures: int = Field(3, ge=1, description="fewer failures than this decide nothing")
     max_blind: Duration = Field(
         timedelta(minutes=5), description="longest time without a measurement before rolling back"
     )
-    bake: Duration = Field(timedelta(minutes=5), description="watched this long at 100 %")
+    max_pause: Duration = Field(timedelta(hours=4), description="a pause rolls back after this")
 
     @model_validator(mode="after")
-    def _climbs_to_the_top(self) -> Self:
-        weights = [step.canary_weight for step in self.steps]
-        if weights != sorted(set(weights)) or weights[-1] != 1:
-            raise ValueError("the weights of [[shift.steps]] must grow and end at 1.0")
+    def _codedeploy_has_a_role(self) -> Self:
+        if self.strategy is Strategy.CODEDEPLOY and not self.codedeploy_role:
+            raise ValueError(
+                "codedeploy_role is empty: CodeDeploy needs the ARN of a role that lets it shift "
+                "the alias (docs/codedeploy.md)"
+            )
         return self
 
 
@@ -226,10 +260,9 @@ class Policy(Message):
                 ),
                 "shift": shift.model_copy(
                     update={
-                        "steps": tuple(
-                            step.model_copy(update={"min_duration": step.min_duration / factor})
-                            for step in shift.steps
-                        ),
+                        "every": shift.every / factor,
+                        "hold": shift.hold / factor,
+                        "total": shift.total / factor,
                         "max_wait": shift.max_wait / factor,
                         "max_blind": max(shift.max_blind / factor, timedelta(seconds=30)),
                         "bake": shift.bake / factor,

@@ -108,6 +108,13 @@ class AliasState(Message):
     canary: str | None = Field(None, description="the version that gets `weight`, if any")
     weight: float = 0.0
     revision_id: str
+    description: str = Field("", description="holds a lease or a note: release/lease.py")
+
+    def share_of(self, version: str) -> float:
+        """The version's share of the traffic."""
+        if self.version == version:
+            return 1 - self.weight
+        return self.weight if self.canary == version else 0.0
 
 
 class Counts(Message):
@@ -129,6 +136,8 @@ class StepJudgement(Message):
     reason: str
     canary: Counts = Counts()
     baseline: Counts = Counts()
+    evidence: float = Field(1, description="that the new version is worse; 100 is enough")
+    step_back: bool = False
 
 
 class StepRecord(Message):

@@ -9,6 +9,7 @@ from release.promotion import (
     Stage,
     StepRecord,
 )
+from release.text import percent
 
 _GAP = "\u2003"  # the UI sets its tables without any space between the columns
 _MOST_EVIDENCE = 200  # characters of it shown here; `starter.py checklist` has all
@@ -45,7 +46,7 @@ def _head(status: PromotionStatus) -> str:
         "|---|---|",
         f"| commit | `{status.sha}` |",
         f"| requested by | {_cell(status.requested_by)} |",
-        f"| production traffic on the new version | {status.weight:.0%} |",
+        f"| production traffic on the new version | {percent(status.weight)} |",
     ]
     if status.baseline_version:
         versions = f"{status.baseline_version} → {status.canary_version or '?'}"
@@ -90,6 +91,12 @@ def _act(status: PromotionStatus, request: PromotionRequest) -> str:
             'Signal `waive` with `{"item": "…", "by": "your name", "reason": "…"}`, or '
             f"`starter.py waive {sha} ITEM --reason … --as NAME`."
         )
+    if status.stage is Stage.SHIFT:
+        lines.append(
+            "**To hold the weight**: signal `pause`, then `resume`. **To end the waiting**: "
+            '`finish_now` with `{"by": "your name", "reason": "…"}`, by '
+            f"{', '.join(request.policy.checklist.waivers) or 'nobody'}; 100 % is still watched."
+        )
     lines.append(
         '**To stop**: *Send a Signal* → `abort` with `{"by": "your name", "reason": "…"}`, or '
         f"`starter.py abort {sha}`; the old version takes all traffic again."
@@ -112,8 +119,9 @@ def _ladder(status: PromotionStatus) -> str:
     if not status.steps:
         return ""
     rows = [
-        f"| weight | {_GAP}new: failed/all | {_GAP}old: failed/all | {_GAP}verdict |",
-        "|---|---|---|---|",
+        f"| weight | {_GAP}new: failed/all | {_GAP}old: failed/all | {_GAP}evidence "
+        f"| {_GAP}verdict |",
+        "|---|---|---|---|---|",
     ]
     return "\n".join(rows + [_rung(step) for step in status.steps])
 
@@ -121,11 +129,12 @@ def _ladder(status: PromotionStatus) -> str:
 def _rung(step: StepRecord) -> str:
     judgement = step.judgement
     if judgement is None:
-        return f"| {step.weight:.0%} | | | {_GAP}watching |"
+        seen = "stopped by a message" if step.ended_at else "watching"
+        return f"| {percent(step.weight)} | | | | {_GAP}{seen} |"
     new, old = judgement.canary, judgement.baseline
     return (
-        f"| {step.weight:.0%} | {_GAP}{new.failures}/{new.requests} "
-        f"| {_GAP}{old.failures}/{old.requests} "
+        f"| {percent(step.weight)} | {_GAP}{new.failures}/{new.requests} "
+        f"| {_GAP}{old.failures}/{old.requests} | {_GAP}{judgement.evidence:.3g} "
         f"| {_GAP}{judgement.verdict.value}: {_cell(judgement.reason)} |"
     )
 

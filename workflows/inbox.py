@@ -12,17 +12,23 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from release.checklist import Signature, Waiver
     from release.evidence import SHORT, is_for
+    from release.policy import Strategy
+    from release.promotion import Stage
     from release.votes import Proof, Vote
 
 from release.decisions import (
     Abort,
     Decision,
+    FinishNow,
+    Pause,
+    Resume,
     SignOff,
     Supersession,
     Waive,
     Withdrawal,
     read_payload,
     refuse_decision,
+    refuse_finish_now,
     refuse_sign_off,
     refuse_waiver,
 )
@@ -221,6 +227,63 @@ class Inbox:
 
         return self._receive("abort", Abort, payload, apply)
 
+    def pause(self, payload: Any) -> str | None:
+        """The weight is held."""
+
+        def apply(pause: Pause) -> str | None:
+            state = self._state
+            if state.paused is not None:
+                return f"already paused by {state.paused.by}"
+            refusal = self._by_codedeploy() or self._not_shifting()
+            if refusal is None:
+                state.paused = pause
+            return refusal
+
+        return self._receive("pause", Pause, payload, apply)
+
+    def resume(self, payload: Any) -> str | None:
+        """The ladder goes on."""
+
+        def apply(_: Resume) -> str | None:
+            if self._state.paused is None:
+                return self._by_codedeploy() or "it is not paused"
+            self._state.paused = None
+            return None
+
+        return self._receive("resume", Resume, payload, apply)
+
+    def finish_now(self, payload: Any) -> str | None:
+        """All traffic on the new version at once."""
+
+        def apply(finish: FinishNow) -> str | None:
+            state = self._state
+            refusal = (
+                self._by_codedeploy()
+                or self._not_shifting()
+                or refuse_finish_now(state.policy, finish)
+            )
+            if refusal is None:
+                state.finish_now, state.paused = True, None
+            return refusal
+
+        return self._receive("finish-now", FinishNow, payload, apply)
+
+    def _by_codedeploy(self) -> str | None:
+        if self._state.policy.shift.strategy is not Strategy.CODEDEPLOY:
+            return None
+        return (
+            "AWS CodeDeploy shifts the traffic of this release: it can neither be paused nor "
+            "hurried, only stopped; abort does that"
+        )
+
+    def _not_shifting(self) -> str | None:
+        status = self._state.status
+        if status.outcome is not None:
+            return f"the promotion has already ended: {status.outcome.value}"
+        if self._state.stopping or status.stage is not Stage.SHIFT:
+            return f"no traffic is being shifted: the promotion is in {status.stage.value}"
+        return None
+
     def _closed(self) -> str | None:
         state = self._state
         if state.status.outcome is not None:
@@ -274,4 +337,6 @@ def _said(message: Any) -> str:
         return message.item or "my approval"
     if isinstance(message, Supersession):
         return message.version
+    if isinstance(message, Resume):
+        return ""
     return str(message.reason)

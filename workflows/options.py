@@ -47,6 +47,20 @@ ROLLBACK: dict[str, Any] = {
     ),
 }
 
+END_DEPLOYMENT: dict[str, Any] = ROLLBACK | {
+    "start_to_close_timeout": timedelta(minutes=10),
+    "heartbeat_timeout": timedelta(seconds=30),
+}
+SHIFT_BY_CODEDEPLOY: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(hours=51),  # CodeDeploy's own limit is 50
+    "heartbeat_timeout": timedelta(seconds=30),
+    # a rollback before the attempt has ended could be overtaken by a deployment that it still makes
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
+    ),
+}
+
 
 def project_checks(longest: timedelta) -> dict[str, Any]:
     """Options of running the project's own checks, each of which may last as long as `longest`."""
@@ -57,11 +71,16 @@ def project_checks(longest: timedelta) -> dict[str, Any]:
     }
 
 
-def watch(longest: timedelta) -> dict[str, Any]:
-    """Options of a step's watching, which may last as long as `longest`."""
+def shift_step(longest: timedelta) -> dict[str, Any]:
+    """Options of one step of the ladder, which may last as long as `longest`.
+
+    An abort does not wait for it: the rollback's own write changes the alias's `RevisionId`, and a
+    weight that is still on its way then no longer lands.
+    """
     return {
         "start_to_close_timeout": longest + timedelta(minutes=5),
         "heartbeat_timeout": timedelta(seconds=15),
+        "cancellation_type": ActivityCancellationType.TRY_CANCEL,
         "retry_policy": RetryPolicy(
             initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
         ),

@@ -15,9 +15,11 @@ with workflow.unsafe.imports_passed_through():
     import release.deployment_request
     import release.evidence
     import release.github
+    import release.lease
     import release.message
     import release.policy
     import release.proof
+    import release.sequential
     import release.verdict
     import release.votes  # noqa: F401
     from release.promotion import (
@@ -126,12 +128,13 @@ class PromotionWorkflow:
                     summary = f"{alias.function} → version {canary[name]}"
                     await shift(alias, alias.version, canary[name], 1.0, summary)
                     self.state.stop_if_aborted()
-            await disarm_alarms(ladder.alarms())
+            await ladder.settle()
+            await disarm_alarms(ladder.watched)
         except (Ended, FailureError, asyncio.CancelledError):
             await uninterrupted(roll_back(self.state, baseline, canary))
             if canary:
-                alarms = Ladder(self.state, baseline[api], canary[api]).alarms()
-                await uninterrupted(disarm_alarms(alarms))
+                watched = Ladder(self.state, baseline[api], canary[api]).watched
+                await uninterrupted(disarm_alarms(watched))
             raise
 
     def _end_without_verdict(self, error: BaseException) -> None:
@@ -207,6 +210,21 @@ class PromotionWorkflow:
         """Stop, and put the old version back if traffic has moved."""
         self.inbox.abort(payload)
 
+    @workflow.signal(description='Hold the weight: {"by": "you", "reason": "why"}')
+    def pause(self, payload: Any = None, *rest: Any) -> None:
+        """The weight stays where it is, watched."""
+        self.inbox.pause(payload)
+
+    @workflow.signal(description='Go on after a pause: {"by": "you"}')
+    def resume(self, payload: Any = None, *rest: Any) -> None:
+        """The ladder goes on."""
+        self.inbox.resume(payload)
+
+    @workflow.signal(description='All traffic at once: {"by": "you", "reason": "why"}')
+    def finish_now(self, payload: Any = None, *rest: Any) -> None:
+        """No more waiting on the way to 100 %, which is still watched."""
+        self.inbox.finish_now(payload)
+
     @workflow.update(name="approve", description="Let it into production")
     async def approve_update(self, payload: Any = None, *rest: Any) -> None:
         """One approver's yes, answered."""
@@ -236,6 +254,21 @@ class PromotionWorkflow:
     def abort_update(self, payload: Any = None, *rest: Any) -> None:
         """Stop, answered."""
         _answer(self.inbox.abort(payload))
+
+    @workflow.update(name="pause", description="Hold the weight")
+    def pause_update(self, payload: Any = None, *rest: Any) -> None:
+        """Hold the weight, answered."""
+        _answer(self.inbox.pause(payload))
+
+    @workflow.update(name="resume", description="Go on after a pause")
+    def resume_update(self, payload: Any = None, *rest: Any) -> None:
+        """Go on, answered."""
+        _answer(self.inbox.resume(payload))
+
+    @workflow.update(name="finish_now", description="All traffic at once, still watched")
+    def finish_now_update(self, payload: Any = None, *rest: Any) -> None:
+        """All traffic at once, answered."""
+        _answer(self.inbox.finish_now(payload))
 
 
 async def _settled(promotion: "asyncio.Task[None]") -> None:

@@ -22,7 +22,8 @@ with workflow.unsafe.imports_passed_through():
     from release.votes import RoleStanding, Vote
 
 from release.answers import derived, states
-from release.decisions import Abort, Decision, Supersession
+from release.decisions import Abort, Decision, Pause, Supersession
+from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
 
@@ -61,6 +62,8 @@ class PromotionState:
         self.is_admitted = False
         self.stopping = False
         self.is_deploying = False
+        self.paused: Pause | None = None
+        self.finish_now = False
         self.status = PromotionStatus(
             workflow_id=request.workflow_id,
             service=request.policy.service,
@@ -69,7 +72,7 @@ class PromotionState:
             requested_by=request.requested_by,
             stage=Stage.BUILD,
             stage_since=workflow.now(),
-            ladder=tuple(step.canary_weight for step in request.policy.shift.steps),
+            ladder=tuple(rung.canary_weight for rung in rungs(request.policy.shift)),
         )
 
     # --- what is known ---
@@ -122,8 +125,10 @@ class PromotionState:
         if stage is not Stage.ROLLBACK:
             self.stop_if_aborted()
             self.end_if_over()
-        self.show(stage=stage, stage_since=workflow.now(), next=next_, deadline=deadline)
-        workflow.upsert_search_attributes([STAGE.value_set(stage.value)])
+        if stage is not self.status.stage:  # each upsert is an event of history
+            workflow.upsert_search_attributes([STAGE.value_set(stage.value)])
+            self.show(stage=stage, stage_since=workflow.now())
+        self.show(next=next_, deadline=deadline)
 
     def stop_if_aborted(self) -> None:
         """Stops the promotion if an abort came while its last step ended.

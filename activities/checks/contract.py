@@ -3,12 +3,13 @@
 import json
 import re
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import httpx
 from jsonschema import Draft202012Validator
 
-from activities.staging import body
+from activities.staging import Check, StagingClient, body
 
 OPENAPI_FILE = "api_lambda/prices/openapi.json"
 _RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -45,31 +46,57 @@ def error_deviations(answer: httpx.Response, status: int, code: str) -> list[str
     return wrong
 
 
-def example_path(document: dict[str, Any], path: str, operation: dict[str, Any]) -> str:
-    """The path with its required parameters filled by their documented examples.
+def expect_as_documented(http: StagingClient, check: Check) -> None:
+    """Every example request of the served document answers as that document says."""
+    document = body(http.get("/openapi.json", key=None))
+    paths = document.get("paths", {})
+    check.expect(bool(paths), "the served OpenAPI document has no paths")
+    for path, item in paths.items():
+        operation = item.get("get")
+        if operation is None:
+            check.could_not(f"{path} has no GET: nothing else is sent")
+            continue
+        # an operation without keys says `security: []`; left out, the document's own holds
+        secured = bool(operation.get("security", document.get("security")))
+        for asked in example_paths(document, path, operation):
+            answer, milliseconds = http.timed(asked, key="" if secured else None)
+            wrong = deviations(document, operation, answer)
+            check.expect(not wrong, f"GET {asked}: {', '.join(wrong)}")
+            check.saw(f"GET {asked} {answer.status_code} in {milliseconds:.0f} ms")
+
+
+def example_paths(document: dict[str, Any], path: str, operation: dict[str, Any]) -> list[str]:
+    """The path with its required parameters filled by their documented examples, each by each.
 
     Raises:
         LookupError: a required parameter has no example.
     """
-    query = []
-    values = {}
-    for parameter in operation.get("parameters", []):
-        described = resolve(document, parameter)
-        if described["in"] == "path":
-            values[described["name"]] = _example(described)
-        elif described["in"] == "query" and described.get("required"):
-            query.append(f"{described['name']}={_example(described)}")
-    filled = _PARAMETER.sub(lambda match: values[match[1]], path)
+    described = [resolve(document, parameter) for parameter in operation.get("parameters", [])]
+    asked = [p for p in described if p["in"] == "path" or _is_needed_query(p)]
+    return [_filled(path, asked, values) for values in product(*map(_examples, asked))]
+
+
+def _is_needed_query(parameter: dict[str, Any]) -> bool:
+    return parameter["in"] == "query" and bool(parameter.get("required"))
+
+
+def _filled(path: str, parameters: list[dict[str, Any]], values: tuple[str, ...]) -> str:
+    pairs = list(zip(parameters, values, strict=True))
+    in_path = {p["name"]: value for p, value in pairs if p["in"] == "path"}
+    query = [f"{p['name']}={value}" for p, value in pairs if p["in"] == "query"]
+    filled = _PARAMETER.sub(lambda match: in_path[match[1]], path)
     return filled + ("?" + "&".join(query) if query else "")
 
 
-def _example(parameter: dict[str, Any]) -> str:
+def _examples(parameter: dict[str, Any]) -> list[str]:
+    """Each documented example once, in the document's order."""
     schema = parameter.get("schema", {})
-    examples = [parameter.get("example"), schema.get("example"), *schema.get("examples", [])]
-    found = next((example for example in examples if example is not None), None)
-    if found is None:
+    named = [example.get("value") for example in parameter.get("examples", {}).values()]
+    found = [parameter.get("example"), *named, schema.get("example"), *schema.get("examples", [])]
+    examples = list(dict.fromkeys(str(example) for example in found if example is not None))
+    if not examples:
         raise LookupError(f"parameter {parameter['name']} has no example")
-    return str(found)
+    return examples
 
 
 def deviations(

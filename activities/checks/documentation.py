@@ -5,23 +5,12 @@ from typing import Any
 
 from activities.checks.context import PRODUCTION, CheckContext
 from activities.checks.contract import OPENAPI_FILE
+from activities.http_event import http_answer, http_event
+from activities.invoke import invoke
 from activities.staging import Check, body
 from release.changelog import entries
 
 _CHANGELOG = "CHANGELOG.md"
-_HEALTH_EVENT = {
-    "version": "2.0",
-    "routeKey": "$default",
-    "rawPath": "/health",
-    "rawQueryString": "",
-    "headers": {"accept": "application/json"},
-    "requestContext": {
-        "http": {"method": "GET", "path": "/health", "protocol": "HTTP/1.1"},
-        "requestId": "rollback-plan",
-        "stage": "$default",
-    },
-    "isBase64Encoded": False,
-}
 
 
 def openapi(context: CheckContext, check: Check) -> None:
@@ -99,20 +88,17 @@ def rollback_plan(context: CheckContext, check: Check) -> None:
 def _expect_healthy(context: CheckContext, check: Check, function: str, version: str) -> str:
     """Part of the evidence: what the version answers when it is invoked by its number."""
     try:
-        answer = context.aws.lambda_.invoke(
-            FunctionName=function, Qualifier=version, Payload=json.dumps(_HEALTH_EVENT).encode()
-        )
+        invoked = invoke(context.aws.lambda_, function, version, http_event("GET", "/health"))
     except context.aws.lambda_.exceptions.ResourceNotFoundException:
         return ""
-    text = answer["Payload"].read().decode(errors="replace")
-    if "FunctionError" in answer:
-        check.expect(False, f"{function} version {version} failed GET /health: {text[:200]}")
+    if invoked.failed:
+        what = f"{function} version {version} failed GET /health: {invoked.payload[:200]}"
+        check.expect(False, what)
         return ""
-    found = json.loads(text)
-    status = found.get("statusCode")
+    answer = http_answer(invoked.payload)
+    status = answer.status_code
     check.expect(status == 200, f"{function} version {version} answers GET /health with {status}")
-    release = json.loads(found.get("body") or "{}").get("version")
-    return f", answers GET /health with {status} as release {release}"
+    return f", answers GET /health with {status} as release {body(answer).get('version')}"
 
 
 def deployed(context: CheckContext, check: Check) -> None:

@@ -4,7 +4,7 @@ import secrets
 import string
 
 from activities.checks.context import CheckContext
-from activities.checks.contract import deviations, error_deviations, example_path
+from activities.checks.contract import error_deviations, expect_as_documented
 from activities.staging import Check, body
 from release.api_keys import new_key
 
@@ -14,22 +14,7 @@ _REFRESH_SECONDS = 5.0  # an instance reads the table at most so often: api_lamb
 
 def endpoints(context: CheckContext, check: Check) -> None:
     """Every path of the served OpenAPI document answers as documented."""
-    http = context.http()
-    document = body(http.get("/openapi.json", key=None))
-    paths = document.get("paths", {})
-    check.expect(bool(paths), "the served OpenAPI document has no paths")
-    for path, item in paths.items():
-        operation = item.get("get")
-        if operation is None:
-            check.could_not(f"{path} has no GET: nothing else is sent to staging")
-            continue
-        asked = example_path(document, path, operation)
-        # an operation without keys says `security: []`; left out, the document's own holds
-        secured = bool(operation.get("security", document.get("security")))
-        answer, milliseconds = http.timed(asked, key="" if secured else None)
-        wrong = deviations(document, operation, answer)
-        check.expect(not wrong, f"GET {asked}: {', '.join(wrong)}")
-        check.saw(f"GET {asked} {answer.status_code} in {milliseconds:.0f} ms")
+    expect_as_documented(context.http(), check)
 
 
 def authentication(context: CheckContext, check: Check) -> None:

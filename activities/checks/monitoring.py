@@ -5,11 +5,16 @@ import re
 from collections import Counter
 from typing import Any
 
+from activities.checks.alarm_definitions import (
+    described_alarms,
+    differences,
+    metrics_behind,
+    wanted_alarms,
+)
 from activities.checks.context import CheckContext
 from activities.checks.logs import Window
 from activities.checks.metrics import Metric
 from activities.staging import Check
-from release.alarms import rollback_alarm_names, rollback_alarms
 from release.api_keys import masked
 
 _BAD_LEVELS = {"error", "critical", "fatal"}
@@ -57,7 +62,9 @@ def alarms(context: CheckContext, check: Check) -> None:
         if found is None:
             check.expect(False, f"there is no alarm {name}")
             continue
-        wrong = _differences(wanted, found)
+        wrong = differences(wanted, found)
+        if not found.get("ActionsEnabled", True):
+            wrong.append("its actions are disabled")
         check.expect(not wrong, f"{name}: {', '.join(wrong)}")
         check.saw(f"{name}: {wanted['AlarmDescription']}")
     check.saw(f"periods of {context.order.alarm_period_seconds} s")
@@ -67,7 +74,7 @@ def alarm_thresholds(context: CheckContext, check: Check) -> None:
     """The alarms have the flow's thresholds and live data, and none is red."""
     context.metric_arrival()
     described = _described(context)
-    samples = _samples(context, [m for alarm in described.values() for m in _metrics_behind(alarm)])
+    samples = _samples(context, [m for alarm in described.values() for m in metrics_behind(alarm)])
     for wanted in _wanted(context, described):
         name = wanted["AlarmName"]
         found = described.get(name)
@@ -79,7 +86,7 @@ def alarm_thresholds(context: CheckContext, check: Check) -> None:
         check.expect(threshold == limit, f"{name} has threshold {threshold:g}, not {limit}")
         state = found["StateValue"]
         check.expect(state != "ALARM", f"{name} is red: {found.get('StateReason')}")
-        behind = {str(metric): samples[str(metric)] for metric in _metrics_behind(found)}
+        behind = {str(metric): samples[str(metric)] for metric in metrics_behind(found)}
         check.expect(any(behind.values()), f"{name} has no data: {_counted(behind)}")
         check.saw(f"{name} {state}, threshold {limit}; samples in this run: {_counted(behind)}")
 
@@ -103,75 +110,20 @@ def _counted(samples: dict[str, float]) -> str:
 
 
 def _described(context: CheckContext) -> dict[str, dict[str, Any]]:
-    names = rollback_alarm_names(context.order.service, context.order.environment)
-    answer = context.aws.cloudwatch.describe_alarms(AlarmNames=names)
-    return {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
+    order = context.order
+    return described_alarms(context.aws.cloudwatch, order.service, order.environment)
 
 
 def _wanted(context: CheckContext, described: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The alarms as they have to be. Only the API's id is taken from what stands there.
-
-    That it is the id of staging's API shows in the data: the run's own requests have to be in it.
-    """
     order = context.order
-    ids = [
-        metric.dimensions["ApiId"]
-        for alarm in described.values()
-        for metric in _metrics_behind(alarm)
-        if "ApiId" in metric.dimensions
-    ]
-    return rollback_alarms(
+    return wanted_alarms(
+        described,
         service=order.service,
         environment=order.environment,
         api_function=context.function(order.api),
         alias=order.alias,
-        api_id=ids[0] if ids else "",
         period_seconds=order.alarm_period_seconds,
     )
-
-
-def _metrics_behind(alarm: dict[str, Any]) -> list[Metric]:
-    if "MetricName" in alarm:
-        return [Metric.of(alarm)]
-    stats = [query["MetricStat"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
-    return [Metric.of(stat["Metric"]) for stat in stats]
-
-
-def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """The settings that are not as wanted; what AWS adds of its own is none."""
-    wrong = []
-    for key, value in wanted.items():
-        if key == "Metrics":
-            wrong += _query_differences(value, found.get("Metrics", []))
-        elif _unordered(found.get(key)) != _unordered(value):
-            wrong.append(f"{key} is {found.get(key)}, not {value}")
-    extra = set(found) & {"Metrics", "MetricName", "ExtendedStatistic"} - set(wanted)
-    wrong += [f"{key} is set" for key in extra if found[key]]
-    if not found.get("ActionsEnabled", True):
-        wrong.append("its actions are disabled")
-    return wrong
-
-
-def _query_differences(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[str]:
-    by_id = {query["Id"]: query for query in found}
-    wrong = [f"a query {name} too many" for name in set(by_id) - {q["Id"] for q in wanted}]
-    for query in wanted:
-        there = by_id.get(query["Id"], {})
-        wrong += [
-            f"{query['Id']}.{key} is {there.get(key)}, not {value}"
-            for key, value in query.items()
-            if _unordered(there.get(key)) != _unordered(value)
-        ]
-    return wrong
-
-
-def _unordered(value: Any) -> Any:
-    """The value, with the dimensions inside in one order."""
-    if isinstance(value, dict):
-        return {key: _unordered(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return sorted((_unordered(inner) for inner in value), key=json.dumps)
-    return value
 
 
 def log_errors(context: CheckContext, check: Check) -> None:

@@ -21,7 +21,7 @@ from answers import (
 )
 from auth import WINDOW_SECONDS, Gate, RateLimitedError
 from dynamodb import DynamoDB, UnavailableError
-from journal import Entry
+from journal import COLD_INVOCATIONS, Entry
 from prices import FRESH_SECONDS, OLDEST_SECONDS, Price, Snapshot
 from request import Request, symbol_of, symbols_of
 from variables import Settings
@@ -41,11 +41,14 @@ class PriceApi:
         self._store = DynamoDB(settings)
         self._snapshot = Snapshot(self._store, settings.table_name)
         self._gate = Gate(self._store, settings.table_name, settings.rate_limit_per_minute)
+        self._invocations = 0
 
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """The answer in API Gateway's form; its log line is written."""
         request = Request.from_event(event, context)
-        entry = Entry(request.request_id, request.method, request.key)
+        self._invocations += 1
+        warm = self._invocations > COLD_INVOCATIONS
+        entry = Entry(request.request_id, request.method, request.key, warm)
         limit = self._settings.rate_limit_per_minute
         headers = {
             "x-request-id": request.request_id,

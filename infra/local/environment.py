@@ -13,6 +13,7 @@ from pydantic import Field
 from infra.local.api_keys import create_api_keys
 from infra.local.clients import Clients, already_there
 from infra.local.first_version import ALIAS, KINDS, EnvironmentSpec, create_functions
+from infra.local.guard import GUARD, put_guard
 from infra.local.settings import Frozen
 from release.alarms import rollback_alarms
 from release.api_keys import ApiKey, new_key
@@ -38,7 +39,7 @@ class EnvironmentCreationError(Exception):
 def create_environment(
     spec: EnvironmentSpec, variables: Mapping[str, str] | None = None
 ) -> EnvironmentReport:
-    """The environment exists and has prices; of functions that exist nothing is changed.
+    """The environment exists, is guarded and has prices; of released functions nothing is changed.
 
     `variables` are those of `LaptopState.environment()`; without them this process's are taken.
     Called again after a failure it goes on where that call ended.
@@ -52,7 +53,11 @@ def create_environment(
     _create_log_groups(clients.client("logs"), spec)
     _put_url(clients.client("ssm"), spec)
     _create_test_api_keys(clients, spec)
-    _put_schedule(clients.client("events"), spec, aliases["fetcher"]["AliasArn"])
+    events = clients.client("events")
+    _put_schedule(events, spec, "fetcher", "rate(5 minutes)", aliases["fetcher"]["AliasArn"])
+    guard, is_new = put_guard(clients.client("lambda"), spec)
+    created += [spec.function(GUARD)] if is_new else []
+    _put_schedule(events, spec, GUARD, "rate(1 minute)", guard)
     return EnvironmentReport(
         created=created,
         versions={spec.function(kind): aliases[kind]["FunctionVersion"] for kind in KINDS},
@@ -92,7 +97,7 @@ def _create_table(dynamodb: Any, table: str) -> None:
 
 
 def _create_log_groups(logs: Any, spec: EnvironmentSpec) -> None:
-    for kind in KINDS:
+    for kind in (*KINDS, GUARD):
         with already_there("ResourceAlreadyExistsException"):
             logs.create_log_group(logGroupName=f"/aws/lambda/{spec.function(kind)}")
 
@@ -120,10 +125,10 @@ def _create_test_api_keys(clients: Clients, spec: EnvironmentSpec) -> None:
             )
 
 
-def _put_schedule(events: Any, spec: EnvironmentSpec, alias_arn: str) -> None:
-    rule = f"{spec.function('fetcher')}-schedule"
-    events.put_rule(Name=rule, ScheduleExpression="rate(5 minutes)", State="ENABLED")
-    events.put_targets(Rule=rule, Targets=[{"Id": ALIAS, "Arn": alias_arn}])
+def _put_schedule(events: Any, spec: EnvironmentSpec, kind: str, rate: str, arn: str) -> None:
+    rule = f"{spec.function(kind)}-schedule"
+    events.put_rule(Name=rule, ScheduleExpression=rate, State="ENABLED")
+    events.put_targets(Rule=rule, Targets=[{"Id": ALIAS, "Arn": arn}])
 
 
 def _put_alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:

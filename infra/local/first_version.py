@@ -19,7 +19,10 @@ class EnvironmentSpec(Frozen):
     service: str
     environment: str
     url: str
-    artifacts: dict[str, str] = Field(description="`api` and `fetcher` to the zip's SHA-256 in hex")
+    artifacts: dict[str, str] = Field(
+        description="`api`, `fetcher` and `guard` to the zip's SHA-256 in hex; the first two are"
+        " needed only where the function is missing"
+    )
     version: str
     git_sha: str
     rate_limit: int = Field(description="requests a minute and key")
@@ -32,7 +35,7 @@ class EnvironmentSpec(Frozen):
         return f"{self.service}-{self.environment}"
 
     def function(self, kind: str) -> str:
-        """The name of the `api` or the `fetcher` function."""
+        """The name of the `api`, the `fetcher` or the `guard` function."""
         return f"{self.service}-{kind}-{self.environment}"
 
 

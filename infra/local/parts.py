@@ -116,12 +116,15 @@ def _ministack(settings: LaptopSettings) -> Part:
     folder = settings.state_dir / "ministack"
     port = settings.ports.aws
     proxy = f"{_url(settings.ports.lambda_)}/_proxy"
-    fetchers = [f"{SERVICE}-fetcher-{environment}" for environment in ENVIRONMENTS]
+    # What EventBridge invokes: the fetcher by its alias, the guard has none.
+    fetchers = {f"{SERVICE}-fetcher-{environment}": "/live" for environment in ENVIRONMENTS}
+    guards = {f"{SERVICE}-guard-{environment}": "" for environment in ENVIRONMENTS}
+    scheduled = (fetchers | guards).items()
     return Part(
         name="ministack",
         command=(python, "-m", "ministack"),
         environment=plain()
-        | {f"MINISTACK_LAMBDA_PROXY_{name}": f"{proxy}/{name}/live" for name in fetchers}
+        | {f"MINISTACK_LAMBDA_PROXY_{name}": f"{proxy}/{name}{alias}" for name, alias in scheduled}
         | {
             "GATEWAY_PORT": str(port),
             "BIND_HOST": "127.0.0.1",
@@ -170,9 +173,12 @@ def _front_door(settings: LaptopSettings, state: LaptopState) -> Part:
         f"--code-bucket={ARTIFACT_BUCKET}",
         f"--runtime-python={_environment_python('lambda-runtime')}",
         f"--work-dir={settings.state_dir / 'front_door'}",
-        f"--flush-seconds={max(1.0, 5 / settings.clock_factor):g}",
+        "--flush-seconds=1",  # a canary is counted every 5 s
         *(["--high-resolution"] if settings.clock_factor > 1 else []),
         f"--worker-env=AWS_ENDPOINT_URL={addresses.aws}",
+        # The guard's: its writes must pass through the front door, and its alarms are elsewhere.
+        f"--worker-env=AWS_ENDPOINT_URL_LAMBDA={addresses.lambda_}",
+        f"--worker-env=AWS_ENDPOINT_URL_CLOUDWATCH={addresses.cloudwatch}",
         f"--worker-env=PRICE_FEED_URL={addresses.price_feed}/api/v3",
         environment=state.environment(),
         after=frozenset({"ministack", "cloudwatch"}),

@@ -71,7 +71,7 @@ def test_commit_that_was_not_merged_is_refused(tmp_path, commit):
     [
         ('people = ["alice"]', 'people = ["mallory"]'),
         ("authors_may_approve = false", "authors_may_approve = true"),
-        ('{ canary_weight = 0.1, min_duration = "1m" },', ""),
+        ("step = 0.1", "step = 0.9"),
         ('bake = "5m"', 'bake = "0s"'),
     ],
 )

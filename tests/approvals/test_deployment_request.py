@@ -22,7 +22,7 @@ from release.policy import Shift, ShiftStep
 from release.text import cell, code, duration, name, one_line
 
 MINUTE = timedelta(minutes=1)
-LADDER = tuple(ShiftStep(canary_weight=number / 10) for number in range(1, 11))
+LADDER = tuple(ShiftStep(canary_weight=number / 10, min_duration=MINUTE) for number in range(1, 11))
 GOLDEN = Path(__file__).with_name("deployment_request.md")
 PARSER = MarkdownIt("commonmark").enable("table")
 HOSTILE = [
@@ -57,7 +57,7 @@ def facts(**fields: Any) -> RequestFacts:
             waived=(WaivedItem(item="No memory leaks", by="alice", reason="no REPORT lines"),),
             performance_passed=True,
         ),
-        "shift": Shift(steps=LADDER),
+        "shift": Shift(pre_ramp=False),
         "alarms_act_in": 3 * MINUTE,
         "judgement_acts_in": 90 * timedelta(seconds=1),
         "rollback_version": "41",
@@ -134,30 +134,28 @@ def test_many_changes_are_counted():
     assert "- and 80 more" in text
 
 
-def shift(*rungs: tuple[float, timedelta]) -> Shift:
-    """A ladder."""
-    return Shift(steps=tuple(ShiftStep(canary_weight=w, min_duration=d) for w, d in rungs))
-
-
 @pytest.mark.parametrize(
     ("ladder", "words"),
     [
-        (Shift(steps=LADDER), "Gradual (10 % a minute)"),
-        (shift((1.0, MINUTE)), "All at once"),
-        (shift((0.3, 5 * MINUTE), (0.6, 5 * MINUTE), (0.9, 5 * MINUTE), (1, 0 * MINUTE)),
-         "Gradual (30 % every 5 min)"),
-        (shift((0.1, 10 * MINUTE), (1, MINUTE)), "Gradual (10 % for 10 min, then 100 %)"),
-        (shift((0.5, timedelta(seconds=5)), (1, MINUTE)), "Gradual (50 % every 5 s)"),
-        (shift((0.5, timedelta(hours=1)), (1, MINUTE)), "Gradual (50 % an hour)"),
+        (Shift(pre_ramp=False), "Gradual (10 % a minute)"),
+        (Shift(), "Gradual (10 % a minute, from 2 % at most)"),
+        (Shift(strategy="all_at_once"), "All at once"),
+        (Shift(pre_ramp=False, step=0.3, every=5 * MINUTE), "Gradual (30 % every 5 min)"),
+        (Shift(strategy="canary", hold=10 * MINUTE), "Gradual (10 % for 10 min, then 100 %)"),
+        (Shift(pre_ramp=False, step=0.5, every=MINUTE / 12), "Gradual (50 % every 5 s)"),
+        (Shift(pre_ramp=False, step=0.5, every=60 * MINUTE), "Gradual (50 % an hour)"),
         (
-            shift(*((number / 100, MINUTE) for number in range(1, 9)), (1, MINUTE)),
-            "Gradual (1 % for 1 min, 2 % for 1 min, 3 % for 1 min, 4 % for 1 min, 5 % for 1 min, "
-            "6 % for 1 min, 2 more rungs, then 100 %)",
+            Shift(strategy="adaptive"),
+            "Gradual (from 2 % at most by a constant factor, to 100 % in 9 min)",
+        ),
+        (
+            Shift(strategy="codedeploy"),
+            "Gradual (AWS CodeDeploy: CodeDeployDefault.LambdaLinear10PercentEvery1Minute)",
         ),
     ],
-)  # fmt: skip
+)
 def test_traffic_impact_is_in_words(ladder, words):
-    """The flow's "Gradual (10% per minute)", for any ladder."""
+    """The flow's "Gradual (10% per minute)", and every other strategy."""
     assert traffic_impact(ladder) == words
 
 

@@ -100,7 +100,7 @@ def test_commit_without_a_functions_folder_has_no_build(repository, starter):
     ("old", "new", "place"),
     [
         ('low_traffic = "proceed"', 'low_trafic = "proceed"', "shift.low_trafic: "),
-        ("canary_weight = 1.0", "canary_weight = 1.5", "shift.steps.9.canary_weight: "),
+        ("step = 0.1", "step = 1.5", "shift.step: "),
         ("[checklist]", "[checklist", "not valid TOML"),
     ],
 )

@@ -29,16 +29,21 @@ from activities.deploy import Deploy
 from activities.inputs import (
     Admitted,
     AlarmsInput,
+    Armed,
+    ArmInput,
     BuildInput,
     CheckRunsInput,
     ChecksInput,
     CodeInput,
+    DeploymentInput,
     NoticeInput,
     ProjectChecksInput,
     ReviewInput,
+    ShiftInput,
     StagingInput,
+    StepInput,
+    StepResult,
     SupersedeInput,
-    WatchInput,
 )
 from activities.traffic import Traffic
 from release.channels import Channel, Delivery, DeliveryOutcome
@@ -107,6 +112,7 @@ class RecordingLambda:
         alias |= {
             "FunctionVersion": new["FunctionVersion"],
             "RoutingConfig": new["RoutingConfig"],
+            "Description": new["Description"],
             "RevisionId": uuid.uuid4().hex,
         }
         weights = dict(new["RoutingConfig"]["AdditionalVersionWeights"])
@@ -143,7 +149,8 @@ class RecordingLambda:
 class Script:
     """What the measuring activities of one test answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic) -> None:
+        self.traffic = traffic
         self.build_error: Exception | None = None
         self.test_verdict = Verdict.PASSED
         self.checks: Callable[[str], Verdict] = lambda name: Verdict.PASSED
@@ -158,10 +165,14 @@ class Script:
         self.notices: list[NoticeInput] = []
         self.deliver: Callable[[Channel], str] = lambda channel: ""
         self.superseding: list[SupersedeInput] = []
-        self.judge: Callable[[WatchInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
-        self.hold_at: Callable[[WatchInput], bool] = lambda _: False
+        self.judge: Callable[[StepInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
+        self.hold_at: Callable[[StepInput], bool] = lambda _: False
         self.holding = asyncio.Event()
+        self.release = asyncio.Event()
         self.armed: list[str] = []
+        self.by_codedeploy: Callable[[StepInput], None] = lambda _: None
+        self.end_by_codedeploy: Callable[[DeploymentInput], None] = lambda _: None
+        self.ended: list[str] = []
 
     @staticmethod
     def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
@@ -237,22 +248,50 @@ class Script:
         return []
 
     @activity.defn
-    async def arm_alarms(self, order: AlarmsInput) -> tuple[str, ...]:
-        self.armed.append(order.canary)
-        return ()
+    async def arm_alarms(self, order: ArmInput) -> Armed:
+        self.armed.append(order.watched.canary)
+        return Armed()
 
     @activity.defn
     async def disarm_alarms(self, order: AlarmsInput) -> None:
         self.armed.remove(order.canary)
 
     @activity.defn
-    async def watch_step(self, order: WatchInput) -> StepJudgement:
+    async def shift_step(self, order: StepInput) -> StepResult:
+        """The real move of the weight; what is seen at it is the test's."""
+        move = ShiftInput(
+            baseline=order.baseline,
+            canary=order.watched.canary,
+            weight=order.weight,
+            expected=order.expected,
+            lease=order.lease,
+        )
+        alias = await asyncio.to_thread(self.traffic.move, move)
+        await self._hold(order)
+        judgement = self.judge(order)
+        return StepResult(judgement=judgement, alias=alias, progress=order.progress)
+
+    async def _hold(self, order: StepInput) -> None:
         if self.hold_at(order):
             self.holding.set()
-            while True:  # until it is cancelled: the cancellation comes with a heartbeat
+            while not (
+                self.release.is_set() and not order.is_pause
+            ):  # a cancellation comes with a heartbeat
                 activity.heartbeat()
                 await asyncio.sleep(0.05)
-        return self.judge(order)
+
+    @activity.defn
+    async def shift_by_codedeploy(self, order: StepInput) -> StepResult:
+        """The test is CodeDeploy, and writes the alias."""
+        self.by_codedeploy(order)
+        await self._hold(order)
+        alias = self.traffic.read(order.expected.function, order.expected.alias)
+        return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
+
+    @activity.defn
+    async def end_deployment(self, order: DeploymentInput) -> None:
+        self.end_by_codedeploy(order)
+        self.ended.append(order.promotion)
 
 
 def project_policy() -> Policy:
@@ -267,7 +306,7 @@ class ReleaseSystem:
         self.environment = environment
         self.queue = queue
         self.aws = RecordingLambda()
-        self.script = Script()
+        self.script = Script(Traffic(self.aws))
 
     async def promote(self, **request: Any) -> WorkflowHandle[Any, PromotionResult]:
         """A started promotion of the project's own policy."""
@@ -281,6 +320,11 @@ class ReleaseSystem:
             id=f"{order.workflow_id}-{uuid.uuid4().hex[:8]}",
             task_queue=self.queue,
         )
+
+    def policy_with_shift(self, text: str) -> Policy:
+        """The project's own policy with another way to shift."""
+        whole = (ROOT / "release.toml").read_text()
+        return parse_policy(whole[: whole.index("[shift]")] + text)
 
     async def promote_and_pass_gates(self) -> WorkflowHandle[Any, PromotionResult]:
         """A promotion with its sign-off and approval already given."""
@@ -374,7 +418,9 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.supersede_older,
                 script.arm_alarms,
                 script.disarm_alarms,
-                script.watch_step,
+                script.shift_step,
+                script.shift_by_codedeploy,
+                script.end_deployment,
             ],
             activity_executor=threads,
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),

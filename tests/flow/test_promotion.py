@@ -102,13 +102,15 @@ async def test_good_release_climbs_every_step_and_takes_both_functions(release_s
     result = await handle.result()
 
     assert result.outcome is Outcome.COMPLETED
-    weights = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0]
-    assert release_system.aws.weights() == pytest.approx(weights)
+    pre_ramp = [0.02, 0.0262, 0.0342, 0.0447, 0.0585, 0.0765]
+    weights = [*pre_ramp, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0]
+    ends_lease = 0
+    assert release_system.aws.weights() == pytest.approx([*weights, ends_lease])
     assert release_system.aws.serves("api") == {NEW: 1}
     assert release_system.aws.serves("fetcher") == {NEW: 1}
     assert release_system.script.armed == []
     status = await release_system.status(handle)
-    assert [step.judgement.verdict for step in status.steps] == [Verdict.PASSED] * 11
+    assert [step.judgement.verdict for step in status.steps] == [Verdict.PASSED] * 15
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])
@@ -116,12 +118,12 @@ async def test_step_not_judged_good_rolls_back(release_system, verdict):
     """Judged bad and not judgeable both put the old version back, whole."""
     script = release_system.script
     script.judge = lambda order: script.judgement(
-        verdict if len(release_system.aws.weights()) == 3 else Verdict.PASSED, "too many failures"
+        verdict if order.weight == 0.3 else Verdict.PASSED, "too many failures"
     )
     result = await (await release_system.promote_and_pass_gates()).result()
 
     assert result.outcome is Outcome.ROLLED_BACK
-    assert result.reason == "at 30%: too many failures"
+    assert result.reason == "at 30 %: too many failures"
     assert release_system.aws.serves("api") == {OLD: 1}
     assert release_system.aws.serves("fetcher") == {OLD: 1}
     assert script.armed == []
@@ -131,7 +133,7 @@ async def test_bad_news_at_100_percent_rolls_back(release_system):
     """The watch after the last step still brings the old version back."""
     script = release_system.script
     script.judge = lambda order: script.judgement(
-        Verdict.FAILED if order.min_duration == timedelta(minutes=5) else Verdict.PASSED
+        Verdict.FAILED if order.weight == 1 else Verdict.PASSED
     )
     result = await (await release_system.promote_and_pass_gates()).result()
 
@@ -141,7 +143,7 @@ async def test_bad_news_at_100_percent_rolls_back(release_system):
 
 async def test_abort_while_shifting_rolls_back(release_system):
     """`abort` at 20 % puts the old version back and says who asked."""
-    release_system.script.hold_at = lambda order: len(release_system.aws.weights()) == 2
+    release_system.script.hold_at = lambda order: order.weight == 0.2
     handle = await release_system.promote_and_pass_gates()
     await asyncio.wait_for(release_system.script.holding.wait(), 20)
 
@@ -165,7 +167,7 @@ async def test_abort_with_an_empty_box_is_heeded(release_system):
 
 async def test_cancellation_while_shifting_rolls_back_and_stays_a_cancellation(release_system):
     """Cancelled in Temporal at 20 %: the old version is back before the workflow closes."""
-    release_system.script.hold_at = lambda order: len(release_system.aws.weights()) == 2
+    release_system.script.hold_at = lambda order: order.weight == 0.2
     handle = await release_system.promote_and_pass_gates()
     await asyncio.wait_for(release_system.script.holding.wait(), 20)
 
@@ -187,7 +189,7 @@ async def test_failure_after_the_alias_moved_rolls_back(release_system):
     with pytest.raises(WorkflowFailureError):
         await handle.result()
 
-    assert release_system.aws.weights()[0] == pytest.approx(0.1)
+    assert release_system.aws.weights()[0] == pytest.approx(0.02)
     assert release_system.aws.serves() == {OLD: 1}
 
 
@@ -207,11 +209,11 @@ async def test_rollback_outlasts_an_outage_of_aws(release_system):
 
 
 async def test_foreign_change_stops_the_shift_and_is_not_overwritten_by_a_step(release_system):
-    """Somebody edits the alias by hand at 10 %: the next step stops and shows both states."""
+    """Somebody edits the alias by hand at 2 %: the next step stops and shows both states."""
     script, aws = release_system.script, release_system.aws
 
     def judge(order):
-        aws.aliases[order.function] |= {
+        aws.aliases[order.watched.function] |= {
             "RoutingConfig": {"AdditionalVersionWeights": {NEW: 0.77}},
             "RevisionId": "a person's",
         }
@@ -222,8 +224,8 @@ async def test_foreign_change_stops_the_shift_and_is_not_overwritten_by_a_step(r
     with pytest.raises(WorkflowFailureError) as failure:
         await handle.result()
 
-    assert "version 1 with 77% on version 2" in str(failure.value.cause)
-    assert release_system.aws.weights() == pytest.approx([0.1, 0])
+    assert "version 1 with 77 % on version 2" in str(failure.value.cause)
+    assert release_system.aws.weights() == pytest.approx([0.02, 0])
 
 
 async def test_alias_in_use_by_another_release_is_refused(release_system):

@@ -10,6 +10,7 @@ from infra.local.cloudwatch.alarms_api import Alarms
 from infra.local.cloudwatch.evaluation import evaluate_all
 from infra.local.cloudwatch.statistics import Aggregate
 from infra.local.cloudwatch.store import Datum, Metric, Store
+from release.alarms import canary_alarm, rollback_alarms
 
 NOON = 1_767_268_800  # a whole minute
 ERRORS = Metric.of("N", "Errors", [])
@@ -108,6 +109,33 @@ def test_alarm_on_metric_math_judges_the_rate(store: Store, alarms: Alarms) -> N
 
     evaluate_all(store, NOON + 600, ingest_delay=0)
     assert state(store, "rate") == "OK"
+
+
+RELEASE_ALARMS = [
+    *rollback_alarms("shop", "prod", "shop-api-prod", "live", "id", 60)[:2],
+    canary_alarm("shop", "prod", "shop-api-prod", "2", 60),
+]
+
+
+@pytest.mark.parametrize("given", RELEASE_ALARMS, ids=lambda given: str(given["AlarmName"]))
+def test_rate_alarm_needs_three_failures_in_a_period(
+    store: Store, alarms: Alarms, given: dict[str, Any]
+) -> None:
+    """Two failures of two requests, twice, roll nothing back; three of three, twice, do."""
+    alarms.put_metric_alarm(given)
+    name = given["AlarmName"]
+    stats = [query["MetricStat"]["Metric"] for query in given["Metrics"][:2]]
+    errors, requests = (
+        Metric.of(stat["Namespace"], stat["MetricName"], stat["Dimensions"]) for stat in stats
+    )
+    states = []
+    for minute, count in enumerate([2, 2, 3, 3]):
+        put(store, errors, minute, count)
+        put(store, requests, minute, count)
+        evaluate_all(store, NOON + 60 * (minute + 1), ingest_delay=0)
+        states.append(state(store, name))
+    assert states == ["OK", "OK", "OK", "ALARM"]
+    assert '"recentDatapoints": [100.0, 100.0]' in store.alarms()[name]["reason_data"]
 
 
 def test_composite_follows_its_parts_in_the_same_evaluation(store: Store, alarms: Alarms) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from infra.local.cloudwatch.errors import ValidationError
 from infra.local.cloudwatch.metric_math import MetricMath
 from infra.local.cloudwatch.series import Series
+from release.alarms import canary_alarm, rollback_alarms
 
 Points = list[float | None]
 METRICS: dict[str, Points] = {
@@ -111,16 +112,26 @@ def test_what_is_not_metric_math_is_refused(expression: str) -> None:
 NUMBERS = st.one_of(st.none(), st.floats(-1e6, 1e6))
 
 
+def rate_expressions() -> set[str]:
+    """What the release's rate alarms compute."""
+    alarms = rollback_alarms("shop", "prod", "shop-api-prod", "live", "id", 60)
+    alarms.append(canary_alarm("shop", "prod", "shop-api-prod", "2", 60))
+    queries = [query for alarm in alarms for query in alarm.get("Metrics", [])]
+    return {query["Expression"] for query in queries if "Expression" in query}
+
+
 @given(
     errors=st.lists(st.one_of(st.none(), st.integers(0, 100)), min_size=5, max_size=5),
     requests=st.lists(st.one_of(st.none(), st.integers(0, 1000)), min_size=5, max_size=5),
 )
+@example(errors=[2, 3, 3, None, None], requests=[2, 3, 100, 7, None])
 def test_error_rate_exists_exactly_where_requests_do(errors: Points, requests: Points) -> None:
-    """The release's expression needs no error metric, and never divides by zero."""
-    expression = "IF(i > 0, 100 * FILL(e, 0) / i, 0)"
-    (rates,) = compute(expression, {"e": errors, "i": requests})
+    """The release's expression needs no error metric, never divides by zero, and is 0 below three
+    failures; a quiet minute has no rate."""
+    (expression,) = rate_expressions()
+    (rates,) = compute(expression, {"errors": errors, "requests": requests})
     expected = [
-        None if i is None else 0 if i == 0 else 100 * (e or 0) / i
+        None if i is None else 0 if i == 0 or (e or 0) < 3 else 100 * (e or 0) / i
         for e, i in zip(errors, requests, strict=True)
     ]
     assert rates == pytest.approx(expected)

@@ -58,17 +58,63 @@ def test_dimensions_are_an_exact_set_in_any_order(cloudwatch: Any, namespace: st
     assert found == [[1], [1], [], []]
 
 
-def test_high_resolution_samples_have_10_second_points(cloudwatch: Any, namespace: str) -> None:
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        (1, {0: 47, 12: 12, 14: 14, 25: 25}),
+        (5, {0: 47, 10: 26, 25: 25}),
+        (10, {0: 47, 10: 26, 20: 25}),
+        (30, {0: 98}),
+    ],
+)
+def test_high_resolution_samples_have_points_of_seconds(
+    cloudwatch: Any, namespace: str, period: int, expected: dict[int, int]
+) -> None:
     """A sample of resolution 1 keeps its second, one of 60 stands at its minute."""
     at = minute(1)
-    for second, resolution in ((12, 1), (25, 1), (47, 60)):
+    for second, resolution in ((12, 1), (14, 1), (25, 1), (47, 60)):
         when = at + timedelta(seconds=second)
         put(cloudwatch, namespace, when, Value=second, StorageResolution=resolution)
-    (found,) = data(
-        cloudwatch, query(namespace, "Sum", MetricStat={"Period": 10}), ScanBy="TimestampAscending"
-    )
+    (found,) = data(cloudwatch, query(namespace, "Sum", MetricStat={"Period": period}))
     seconds = [stamp.second for stamp in found["Timestamps"]]
-    assert dict(zip(seconds, found["Values"], strict=True)) == {0: 47, 10: 12, 20: 25}
+    assert dict(zip(seconds, found["Values"], strict=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("stat", "expected"),
+    [
+        ("TC(:5)", 6),
+        ("TC(5:80.5)", 3),
+        ("TC(80.5:)", 2),
+        ("TC(4.9:5)", 4),
+        ("TC(1000:2000)", 0),
+        ("PR(:5)", 600 / 11),
+        ("PR(5:80.5)", 300 / 11),
+        ("SampleCount", 11),
+    ],
+)
+def test_trimmed_count_leaves_out_the_lower_bound(
+    cloudwatch: Any, namespace: str, stat: str, expected: float
+) -> None:
+    """Samples above the lower bound and up to the upper are counted, each as often as it came."""
+    put(cloudwatch, namespace, minute(1), Values=[1, 5, 80.5], Counts=[2, 4, 2])
+    put(cloudwatch, namespace, minute(1), Values=[80.5, 90, 500])
+    assert values(cloudwatch, namespace, stat) == pytest.approx([expected])
+
+
+def test_ranges_next_to_each_other_hold_every_sample_once(cloudwatch: Any, namespace: str) -> None:
+    """A histogram of trimmed counts, asked for in one call, adds up to the sample count."""
+    put(cloudwatch, namespace, minute(1), Values=list(range(1, 101)))
+    stats = ("TC(:10)", "TC(10:50)", "TC(50:)", "SampleCount")
+    queries = [query(namespace, stat, Id=f"q{n}") for n, stat in enumerate(stats)]
+    assert [found["Values"] for found in data(cloudwatch, *queries)] == [[10], [40], [50], [100]]
+
+
+def test_statistic_set_hides_trimmed_counts(cloudwatch: Any, namespace: str) -> None:
+    """Where the single samples are not known, no range of them is counted."""
+    unequal = {"SampleCount": 2, "Sum": 30, "Minimum": 14, "Maximum": 16}
+    put(cloudwatch, namespace, minute(1), StatisticValues=unequal)
+    assert values(cloudwatch, namespace, "TC(:20)") == []
 
 
 def test_unit_selects_its_samples(cloudwatch: Any, namespace: str) -> None:
@@ -179,6 +225,10 @@ def test_bad_datum_is_refused_and_nothing_is_kept(
     "queries",
     [
         [query("N", "Median")],
+        [query("N", "TC(:)")],
+        [query("N", "TC(5:5)")],
+        [query("N", "TC(10%:90%)")],
+        [query("N", "tc90")],
         [query("N", "Sum", MetricStat={"Period": 45})],
         [query("N", "Sum"), query("N", "Average")],
         [query("N", "Sum", Id="Upper")],

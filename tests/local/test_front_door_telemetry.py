@@ -3,10 +3,15 @@
 import json
 import re
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import front_door_parts as parts
 import pytest
+
+from infra.local.front_door.delivery import MetricSender
+from infra.local.front_door.emf import embedded_samples
+from infra.local.front_door.metrics import InvocationRecord, datums
 
 
 def log_events(control_plane: int, function: str) -> list[str]:
@@ -79,11 +84,20 @@ def embedded(function: str, **values: Any) -> str:
             {
                 "Namespace": "Shop",
                 "Dimensions": [["FunctionName", "ExecutedVersion"]],
-                "Metrics": [{"Name": "Requests", "Unit": "Count"}, {"Name": "Latency"}],
-            }
+                "Metrics": [
+                    {"Name": "Requests", "Unit": "Count", "StorageResolution": 1},
+                    {"Name": "Latency"},
+                ],
+            },
+            {
+                "Namespace": "Shop",
+                "Dimensions": [["FunctionName", "route"]],
+                "Metrics": [{"Name": "Requests", "Unit": "Count", "StorageResolution": 60}],
+            },
         ],
     }
-    return json.dumps({"_aws": header, "FunctionName": function, "ExecutedVersion": "1", **values})
+    members = {"FunctionName": function, "ExecutedVersion": "1", "route": "/prices"}
+    return json.dumps({"_aws": header, **members, **values})
 
 
 def test_embedded_metrics_on_stdout_become_metrics(
@@ -98,6 +112,46 @@ def test_embedded_metrics_on_stdout_become_metrics(
     parts.until(lambda: recorder.total("Shop", "Requests", **dimensions) == 1)
 
     assert sorted(recorder.values("Shop", "Latency", **dimensions)) == [(3, 2), (5, 1)]
+    assert recorder.total("Shop", "Requests", FunctionName=function, route="/prices") == 1
+
+
+def test_embedded_metric_has_the_resolution_that_it_asks_for(
+    front_door: parts.FrontDoor, recorder: parts.Recorder, function: str
+) -> None:
+    """Each metric of each directive has its own; Lambda's metrics are by the minute, as on AWS."""
+    event = json.dumps({"do": "print", "text": embedded(function, Requests=1, Latency=3)})
+    front_door.aws.invoke(FunctionName=function, Payload=event)
+
+    def kept() -> dict[tuple[str, str, str], Any]:
+        return {
+            (space, datum["MetricName"], datum["Dimensions"][-1]["Name"]): datum.get(
+                "StorageResolution"
+            )
+            for space, datum in list(recorder.datums)
+            if {"Name": "FunctionName", "Value": function} in datum["Dimensions"]
+        }
+
+    wanted = {
+        ("Shop", "Requests", "ExecutedVersion"): 1,
+        ("Shop", "Latency", "ExecutedVersion"): None,
+        ("Shop", "Requests", "route"): None,
+        ("AWS/Lambda", "Invocations", "FunctionName"): None,
+    }
+    parts.until(lambda: wanted.keys() <= kept().keys())
+    assert {key: kept()[key] for key in wanted} == wanted
+
+
+def test_compressed_clock_keeps_every_metric_by_the_second() -> None:
+    """`high_resolution` is for all datums, those that do not ask for it too."""
+    sent: list[dict[str, Any]] = []
+    cloudwatch = SimpleNamespace(put_metric_data=lambda **given: sent.extend(given["MetricData"]))
+    own = InvocationRecord("f", None, None, 1_790_000_000, 5, False, 1)
+    samples = [*own.samples(), *embedded_samples(embedded("f", Requests=1, Latency=3))]
+
+    MetricSender(cloudwatch, high_resolution=True).send(datums(samples))
+
+    assert {datum["StorageResolution"] for datum in sent} == {1}
+    assert {datum["MetricName"] for datum in sent} > {"Invocations", "Requests", "Latency"}
 
 
 def test_what_a_handler_prints_is_in_its_log_group(

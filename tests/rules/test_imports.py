@@ -1,6 +1,7 @@
 """Imports run one way; the sources themselves are read, so nothing can slip past."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -142,6 +143,17 @@ def test_activities_import_rules_and_activities_only():
 def test_the_service_imports_none_of_the_release_system():
     """The released service runs in a Lambda that has nothing of ours but its own folder."""
     assert outside("api_lambda", set()) == []
+
+
+def test_the_guard_needs_nothing_but_what_lambda_brings():
+    """What must work when all else is broken: no package to install, and boto3 as Lambda has it."""
+    folder = ROOT / "api_lambda" / "guard"
+    beside = {path.stem for path in folder.glob("*.py")}
+    imported = {i.package for path in sources("api_lambda/guard") for i in imports_of(path)}
+
+    assert imported - beside - sys.stdlib_module_names <= {"boto3", "botocore"}
+    assert "app" in beside
+    assert not (folder / "requirements.txt").exists()
 
 
 def test_the_laptop_imports_the_rules_and_itself_only():

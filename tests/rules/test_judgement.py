@@ -1,165 +1,128 @@
-"""When a step is harmful, good, undecided, or not to be measured."""
+"""When a rung is failed, passed, held, or inconclusive."""
 
 from datetime import timedelta
 
-from release.judgement import judge_blindness, judge_end, judge_harm
-from release.policy import LowTraffic, Shift, ShiftStep
+from release.judgement import Looked, judge_blindness, judge_end, judge_harm
+from release.policy import Shift, ShiftStep
 from release.promotion import Counts
+from release.sequential import Pair, SequentialTest, metrics
 from release.verdict import Verdict
 
+TESTED = metrics()
 MINUTE = timedelta(minutes=1)
-LADDER = (ShiftStep(canary_weight=1.0),)
-SHIFT = Shift(
-    steps=LADDER,
-    min_requests=20,
-    max_wait=timedelta(minutes=10),
-    max_error_rate=0.05,
-    min_failures=3,
-    max_blind=timedelta(minutes=5),
-)
-HEALTHY = Counts(requests=900, failures=0)
+RUNG = ShiftStep(canary_weight=0.2, min_duration=MINUTE)
+ALARM = ("crypto-watch-backend-prod-api-5xx",)
 
 
-def test_failing_canary_beside_a_healthy_baseline_is_harm():
-    """A new version that fails more than allowed, and more than the old one, has failed."""
-    harm = judge_harm(SHIFT, Counts(requests=100, failures=20), HEALTHY, firing=())
-
-    assert harm is not None
-    assert harm.verdict is Verdict.FAILED
-    assert harm.reason == "20 of 100 requests failed (20.0%; limit 5.0%; baseline 0.0%)"
-
-
-def test_harm_keeps_the_counts_it_was_seen_in():
-    """The record shows both versions' figures, not the conclusion alone."""
-    canary = Counts(requests=100, failures=20)
-    harm = judge_harm(SHIFT, canary, HEALTHY, firing=())
-
-    assert harm is not None
-    assert (harm.canary, harm.baseline) == (canary, HEALTHY)
+def seen(*pairs: Pair) -> SequentialTest:
+    """A test that has counted these."""
+    test = SequentialTest()
+    for pair in pairs:
+        for metric in TESTED:
+            quiet = pair._replace(canary_events=0, baseline_events=0)
+            test.add(metric, 0.1, pair if metric.name == "failed" else quiet)
+    return test
 
 
-def test_healthy_canary_is_no_harm():
-    """Nothing failed, nothing is said."""
-    assert judge_harm(SHIFT, Counts(requests=100), HEALTHY, firing=()) is None
+def look(**known) -> Looked:
+    """A look at the rung after two minutes, with nothing against it."""
+    values = {"elapsed": 2 * MINUTE, "judged": 1000, "canary": Counts(), "baseline": Counts()}
+    return Looked(**values | known)
 
 
-def test_nothing_measured_is_no_harm():
-    """No request is no failure."""
-    assert judge_harm(SHIFT, Counts(), Counts(), firing=()) is None
+CLEAN = seen(Pair(100, 900, 0, 0))
+BROKEN = seen(*[Pair(10, 90, 5, 0)] * 3)
+INCIDENT = seen(*[Pair(10, 90, 2, 18)] * 3)
 
 
-def test_error_rate_at_the_limit_is_no_harm():
-    """The limit itself is still allowed: 5 of 100 at 5 %."""
-    assert judge_harm(SHIFT, Counts(requests=100, failures=5), HEALTHY, firing=()) is None
-    assert judge_harm(SHIFT, Counts(requests=100, failures=6), HEALTHY, firing=()) is not None
+def harm(test, known):
+    return judge_harm(Shift(), TESTED, test, known)
 
 
-def test_baseline_just_as_bad_does_not_roll_back():
-    """When the world is broken for both versions, the new one is not to blame."""
-    as_bad = Counts(requests=900, failures=270)
-
-    assert judge_harm(SHIFT, Counts(requests=100, failures=30), as_bad, firing=()) is None
+def end(test, known, next_weight=0.3, **shift):
+    return judge_end(Shift(**shift), RUNG, next_weight, TESTED, test, known)
 
 
-def test_canary_worse_than_a_bad_baseline_is_harm():
-    """A bad baseline excuses what it does itself and no more."""
-    bad = Counts(requests=900, failures=270)
+def test_worse_version_fails_with_its_figures():
+    """Whoever reads it at 3 a.m. sees both versions' counts and how sure it is."""
+    judgement = harm(BROKEN, look())
 
-    assert judge_harm(SHIFT, Counts(requests=100, failures=31), bad, firing=()) is not None
-
-
-def test_fewer_than_min_failures_decide_nothing():
-    """Two failures of two requests are 100 %, and still chance; the third decides."""
-    assert judge_harm(SHIFT, Counts(requests=2, failures=2), HEALTHY, firing=()) is None
-    assert judge_harm(SHIFT, Counts(requests=3, failures=3), HEALTHY, firing=()) is not None
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.reason.startswith(
+        "new 15 of 30 requests failed (50.0%), old 0 of 270 requests failed (0.0%); evidence "
+    )
+    assert judgement.evidence >= 100
 
 
-def test_firing_alarm_is_harm_without_any_count():
-    """An alarm that went red is enough, and the record names every one."""
-    harm = judge_harm(SHIFT, Counts(), Counts(), firing=("api-5xx", "throttles"))
-
-    assert harm is not None
-    assert harm.verdict is Verdict.FAILED
-    assert harm.reason == "alarm api-5xx, throttles"
+def test_nothing_against_it_is_no_harm():
+    """Neither evidence nor an alarm."""
+    assert harm(CLEAN, look()) is None
 
 
-def test_alarm_is_harm_even_when_the_baseline_is_as_bad():
-    """The alarms are the flow's own rule: comparing with the baseline does not soften them."""
-    bad = Counts(requests=100, failures=50)
+def test_alarm_fails_a_version_that_the_test_likes():
+    """The hard net holds whatever the statistic thinks."""
+    judgement = harm(CLEAN, look(firing=ALARM))
 
-    assert judge_harm(SHIFT, bad, bad, firing=("lambda-errors",)) is not None
-
-
-def test_step_does_not_end_before_its_time():
-    """However much traffic was judged, a rung lasts its minute."""
-    busy = Counts(requests=100_000)
-
-    assert judge_end(SHIFT, MINUTE, timedelta(seconds=59.9), busy, HEALTHY) is None
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.reason == f"alarm {ALARM[0]}"
 
 
-def test_step_ends_on_its_minute_with_enough_requests():
-    """Exactly the time and exactly the wanted requests pass."""
-    end = judge_end(SHIFT, MINUTE, MINUTE, Counts(requests=20, failures=1), HEALTHY)
+def test_shared_incident_is_held_and_not_rolled_back():
+    """An alarm while the old version fails alike: neither down nor up."""
+    known = look(firing=ALARM, incident_for=MINUTE)
 
-    assert end is not None
-    assert end.verdict is Verdict.PASSED
-    assert end.reason == "1 of 20 requests failed"
-
-
-def test_step_with_too_few_requests_goes_on():
-    """One request short of enough waits, up to the longest wait."""
-    few = Counts(requests=19)
-
-    assert judge_end(SHIFT, MINUTE, MINUTE, few, HEALTHY) is None
-    assert judge_end(SHIFT, MINUTE, timedelta(minutes=9.99), few, HEALTHY) is None
+    assert harm(INCIDENT, known) is None
+    assert end(INCIDENT, known) is None
 
 
-def test_low_traffic_that_proceeds_passes_and_says_so():
-    """After the longest wait the rung passes, with the rule in the record."""
-    end = judge_end(SHIFT, MINUTE, timedelta(minutes=10), Counts(requests=19), HEALTHY)
+def test_shared_incident_that_lasts_is_inconclusive():
+    """Nobody can judge a release for ever while everything burns."""
+    judgement = harm(INCIDENT, look(firing=ALARM, incident_for=timedelta(minutes=5)))
 
-    assert end is not None
-    assert end.verdict is Verdict.PASSED
-    assert end.reason == "low traffic: 0 of 19 requests failed, 20 wanted; rule: proceed"
-
-
-def test_low_traffic_that_rolls_back_is_inconclusive():
-    """Too little was seen to call the release bad: it is not failed, and it does not go on."""
-    shift = SHIFT.model_copy(update={"low_traffic": LowTraffic.ROLL_BACK})
-    end = judge_end(shift, MINUTE, timedelta(minutes=10), Counts(requests=19), HEALTHY)
-
-    assert end is not None
-    assert end.verdict is Verdict.INCONCLUSIVE
-    assert end.reason.endswith("rule: roll_back")
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "a shared incident, both versions fail; it lasted 300 s" in judgement.reason
 
 
-def test_rung_longer_than_the_longest_wait_keeps_its_time():
-    """`max_wait` never shortens a rung."""
-    hour = timedelta(hours=1)
-    few = Counts(requests=1)
-
-    assert judge_end(SHIFT, hour, timedelta(minutes=59), few, HEALTHY) is None
-    assert judge_end(SHIFT, hour, hour, few, HEALTHY) is not None
+def test_rung_goes_on_until_its_time_is_over():
+    """However clean it is."""
+    assert end(CLEAN, look(elapsed=timedelta(seconds=59))) is None
+    assert end(CLEAN, look(elapsed=MINUTE)).verdict is Verdict.PASSED
 
 
-def test_policy_that_wants_no_requests_passes_on_time_alone():
-    """`min_requests = 0` is a ladder of time only."""
-    shift = SHIFT.model_copy(update={"min_requests": 0})
-    end = judge_end(shift, MINUTE, MINUTE, Counts(), Counts())
-
-    assert end is not None
-    assert end.verdict is Verdict.PASSED
+def test_rung_waits_for_enough_judged_requests():
+    """Time alone never lets it climb."""
+    assert end(CLEAN, look(judged=19)) is None
+    assert end(CLEAN, look(judged=20)).verdict is Verdict.PASSED
+    assert end(CLEAN, look(judged=20), next_weight=0.5) is None
 
 
-def test_short_blindness_holds_the_weight():
-    """A gap in the measurements decides nothing until `max_blind`."""
-    assert judge_blindness(SHIFT, timedelta(minutes=4.99), "throttled") is None
+def test_top_waits_for_nothing_but_its_time():
+    """At 100 % there is no next weight to earn."""
+    assert end(CLEAN, look(judged=0), next_weight=None).verdict is Verdict.PASSED
 
 
-def test_long_blindness_is_inconclusive_and_names_its_cause():
-    """A release that cannot be watched does not go on, and nobody calls it bad."""
-    blind = judge_blindness(SHIFT, timedelta(minutes=5), "CloudWatch does not answer")
+def test_low_traffic_rule_decides_after_the_longest_wait():
+    """And stands in the record."""
+    quiet = look(judged=3, elapsed=timedelta(minutes=10))
 
-    assert blind is not None
-    assert blind.verdict is Verdict.INCONCLUSIVE
-    assert blind.reason == "could not measure for 300 s: CloudWatch does not answer"
+    assert end(CLEAN, quiet).verdict is Verdict.PASSED
+    assert end(CLEAN, quiet, low_traffic="roll_back").verdict is Verdict.INCONCLUSIVE
+    assert "3 canary requests judged, 20 wanted" in end(CLEAN, quiet).reason
+
+
+def test_suspicion_ends_the_rung_at_once_one_step_down():
+    """Its time need not be over."""
+    judgement = end(CLEAN, look(step_back=True, elapsed=timedelta(seconds=5)))
+
+    assert judgement.step_back
+    assert judgement.verdict is Verdict.PASSED
+
+
+def test_blindness_holds_and_then_is_inconclusive():
+    """What cannot be measured never passes."""
+    shift, known = Shift(), look()
+
+    assert judge_blindness(shift, timedelta(minutes=4), "no answer", known) is None
+    judgement = judge_blindness(shift, timedelta(minutes=5), "no answer", known)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason == "could not measure for 300 s: no answer"

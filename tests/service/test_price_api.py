@@ -315,6 +315,46 @@ def test_every_request_leaves_one_line_that_is_its_metrics(
     assert (values["Requests"], values["ServerErrors"], values["ClientErrors"]) == (1, 0, 0)
 
 
+def test_metrics_of_a_line_are_by_the_second_and_by_route(
+    client: Client, table: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All have a resolution of one second; requests and 5xx are counted by the route's template."""
+    put_price(table, "BTC", age=4000)  # too old to be served
+    client.send("/prices/BTC")
+
+    line = json.loads(capsys.readouterr().out)
+
+    version, by_route = line["_aws"]["CloudWatchMetrics"]
+    assert {m["StorageResolution"] for m in version["Metrics"] + by_route["Metrics"]} == {1}
+    assert by_route["Namespace"] == version["Namespace"]
+    assert by_route["Dimensions"] == [["FunctionName", "ExecutedVersion", "route"]]
+    assert {m["Name"]: line[m["Name"]] for m in by_route["Metrics"]} == {
+        "Requests": 1,
+        "ServerErrors": 1,
+    }
+    assert line["route"] == "/prices/{symbol}"
+
+
+def test_latency_of_cold_requests_is_no_warm_latency(
+    client: Client, table: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An instance's first 3 requests have no WarmLatency, defined or given; their errors count."""
+    put_price(table, "BTC", age=4000)  # too old to be served
+    for _ in range(5):
+        client.send("/prices/BTC")
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    defined = [
+        {m["Name"] for m in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]} for line in lines
+    ]
+    assert ["WarmLatency" in names for names in defined] == [False, False, False, True, True]
+    assert [line.get("WarmLatency") for line in lines[:3]] == [None] * 3
+    assert all(line["WarmLatency"] == line["Latency"] for line in lines[3:])
+    assert all(names <= line.keys() for names, line in zip(defined, lines, strict=True))
+    assert [line["ServerErrors"] for line in lines] == [1] * 5
+
+
 @pytest.mark.parametrize("key", [KEY, "short", "sk_live_of_another_service_0123456789"])
 def test_key_is_never_logged_or_answered(
     client: Client, key: str, capsys: pytest.CaptureFixture[str]

@@ -5,10 +5,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.inputs import RollbackInput
+    from activities.codedeploy import CodeDeploy
+    from activities.inputs import DeploymentInput, RollbackInput
     from activities.traffic import Traffic
+    from release.policy import Strategy
     from release.promotion import AliasState, Stage
 
 from workflows import options
@@ -23,6 +26,10 @@ async def roll_back(
     # the API first: it is what users meet, and it is also what moved last
     names = sorted(baseline, key=lambda name: name != state.policy.api)
     await asyncio.gather(*(_restore(baseline[name], canary.get(name)) for name in names))
+    if state.policy.shift.strategy is Strategy.CODEDEPLOY and canary:
+        # users are back on the old version; what CodeDeploy writes until it has ended is undone
+        await _end_deployment(state)
+        await _restore(baseline[state.policy.api], canary[state.policy.api])
     state.show(weight=0.0)
 
 
@@ -35,6 +42,25 @@ async def _restore(alias: AliasState, canary: str | None) -> None:
         summary=f"{alias.function}: 100 % back to version {alias.version}",
         **options.ROLLBACK,
     )
+
+
+async def _end_deployment(state: PromotionState) -> None:
+    """CodeDeploy writes no more; if it refuses to answer for good, that stands in the record."""
+    info = workflow.info()
+    try:
+        await workflow.execute_activity_method(
+            CodeDeploy.end_deployment,
+            DeploymentInput(
+                service=state.policy.service,
+                environment="prod",
+                promotion=f"{info.workflow_id}/{info.run_id}",
+            ),
+            summary="stop CodeDeploy's deployment, wait for its end",
+            **options.END_DEPLOYMENT,
+        )
+    except ActivityError as error:
+        refusal = f"the deployment may go on, stop it by hand: {error.cause}"
+        state.note("stop-deployment", "the release system", refusal, "")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:

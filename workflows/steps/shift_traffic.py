@@ -1,20 +1,39 @@
-"""Shift production's traffic rung by rung, each judged before the next; then monitor at 100 %."""
+"""Shift production's traffic rung by rung, each judged before the next; the last is the bake."""
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.inputs import AlarmsInput, WatchInput
+    from activities.codedeploy import CodeDeploy
+    from activities.inputs import (
+        AlarmsInput,
+        Armed,
+        ArmInput,
+        Progress,
+        StepInput,
+        StepResult,
+    )
+    from activities.shift_step import ShiftSteps
+    from activities.traffic import INTERVENED
     from activities.watch import Watch
+    from release.lease import Lease
+    from release.policy import ShiftStep, Strategy
     from release.promotion import AliasState, Outcome, Stage, StepRecord
+    from release.text import percent
     from release.verdict import Verdict
 
+from release.ladder import next_rung, rungs
 from release.policy import alarm_period_seconds
 from workflows import options
 from workflows.state import Ended, PromotionState
 from workflows.steps.publish import shift
+
+# The records travel with every query; a release that goes up and down for hours has more of them.
+_MOST_RECORDS = 200
+_LOOK_BACK = timedelta(minutes=1)
 
 
 class Ladder:
@@ -25,74 +44,191 @@ class Ladder:
         self.alias = alias
         self.baseline = alias.version
         self.canary = canary
-        self.preexisting_alarms: tuple[str, ...] = ()
-
-    def alarms(self) -> AlarmsInput:
-        """The alarms of this release."""
-        return AlarmsInput(
-            service=self.state.policy.service,
+        self.armed = Armed()
+        self.progress = Progress(answers_until=workflow.now(), crashes_until=workflow.now())
+        self.watched = AlarmsInput(
+            service=state.policy.service,
             environment="prod",
-            function=self.alias.function,
-            canary=self.canary,
-            period_seconds=alarm_period_seconds(self.state.request.clock_factor),
+            function=alias.function,
+            canary=canary,
+            period_seconds=alarm_period_seconds(state.request.clock_factor),
         )
 
     async def climb(self) -> None:
         """All traffic is on the canary and it stayed healthy.
 
         Raises:
-            Ended: rolled back, as soon as a rung is judged bad or could not be judged.
+            Ended: to be rolled back: a rung was judged bad or could not be judged, or the baseline
+                was put back by the guard or by hand.
         """
-        self.preexisting_alarms = await workflow.execute_activity_method(
-            Watch.arm_alarms, self.alarms(), summary="arm the alarms", **options.AWS_CALL
+        await self._arm()
+        if self.state.policy.shift.strategy is Strategy.CODEDEPLOY:
+            await self._by_codedeploy()
+        ladder = rungs(self.state.policy.shift, self.armed.requests_per_second)
+        self.state.show(ladder=tuple(rung.canary_weight for rung in ladder))
+        index = 0
+        while index < len(ladder):
+            self._say(ladder, index)
+            passed = await self._step(ladder[index], _weight_after(ladder, index))
+            if passed is None:  # somebody wants all traffic on it now
+                index = len(ladder) - 1
+                continue
+            if self.state.paused is not None and index < len(ladder) - 1:
+                await self._hold(ladder[index])
+                continue  # its time is over already: what it waits for now is the judgement
+            index = next_rung(index, step_back=passed.step_back)
+
+    async def _by_codedeploy(self) -> None:
+        """AWS CodeDeploy has brought all traffic to the canary."""
+        state = self.state
+        plan = state.policy.shift.codedeploy_config
+        state.enter(Stage.SHIFT, f"AWS CodeDeploy shifts by {plan}; `abort` stops it")
+        record = StepRecord(weight=0.0, started_at=workflow.now())
+        earlier = state.status.steps
+        state.show(steps=(*earlier, record))
+        whole = ShiftStep(canary_weight=1.0, min_duration=timedelta(0))
+        try:
+            result = await _result(
+                workflow.execute_activity_method(
+                    CodeDeploy.shift_by_codedeploy,
+                    self._order(whole, None, is_pause=False),
+                    summary=f"CodeDeploy shifts to version {self.canary}, watched",
+                    **options.SHIFT_BY_CODEDEPLOY,
+                )
+            )
+        except ActivityError:
+            state.stop_if_aborted()  # however the attempt ended that the abort met
+            raise
+        self.alias, self.progress = result.alias, result.progress
+        reached = self.alias.share_of(self.canary)
+        state.show(weight=reached)
+        state.stop_if_aborted()
+        self._conclude(record.model_copy(update={"weight": reached}), earlier, result)
+
+    async def settle(self) -> None:
+        """The release has ended well: no lease stands beside the weight any more."""
+        self.alias = await shift(
+            self.alias, self.baseline, self.canary, 1.0, f"{self.alias.function}: the lease ends"
         )
-        ladder = self.state.policy.shift
-        for number, step in enumerate(ladder.steps, 1):
-            rest = len(ladder.steps) - number
-            after = (
-                f"{rest} more steps" if rest else f"{ladder.bake.total_seconds():.0f} s of watch"
-            )
-            self.state.enter(
-                Stage.SHIFT,
-                f"step {number} of {len(ladder.steps)}: {step.canary_weight:.0%} for at least "
-                f"{step.min_duration.total_seconds():.0f} s, then {after}",
-            )
-            await self._move(step.canary_weight)
-            await self._watch(step.canary_weight, step.min_duration)
-        bake = ladder.bake
-        self.state.enter(Stage.BAKE, f"watch for {bake.total_seconds():.0f} s at 100 %, then done")
-        await self._watch(1.0, bake)
+        self.state.stop_if_aborted()
 
-    async def _move(self, weight: float) -> None:
-        summary = f"{self.alias.function}: {weight:.0%} to version {self.canary}"
-        self.alias = await shift(self.alias, self.baseline, self.canary, weight, summary)
-        self.state.show(weight=weight)
-        self.state.stop_if_aborted()  # a write that ends normally swallows the cancellation
+    async def _arm(self) -> None:
+        self.armed = await workflow.execute_activity_method(
+            Watch.arm_alarms,
+            ArmInput(watched=self.watched, alias=self.alias.alias, baseline=self.baseline),
+            summary="arm the alarms, see what production is like",
+            **options.AWS_CALL,
+        )
+        seconds = self._bucket_seconds()
+        self.progress = Progress(
+            answers_until=_begin(seconds),
+            crashes_until=_begin(self._crash_bucket_seconds()),
+            preexisting_alarms=self.armed.preexisting_alarms,
+        )
 
-    async def _watch(self, weight: float, min_duration: timedelta) -> None:
-        shift_policy = self.state.policy.shift
+    def _say(self, ladder: tuple[ShiftStep, ...], index: int) -> None:
+        rung, rest = ladder[index], len(ladder) - 1 - index
+        time = f"{rung.min_duration.total_seconds():.0f} s"
+        if rest == 0:
+            self.state.enter(Stage.BAKE, f"watch for {time} at 100 %, then done")
+            return
+        text = f"step {index + 1} of {len(ladder)}: {percent(rung.canary_weight)} for at least"
+        self.state.enter(Stage.SHIFT, f"{text} {time}, then {rest} more")
+
+    async def _hold(self, rung: ShiftStep) -> None:
+        """The weight is held, and watched, until somebody resumes or `max_pause` is over."""
+        paused = self.state.paused
+        longest = self.state.policy.shift.max_pause
+        by = f" by {paused.by}: {paused.reason}" if paused else ""
+        until = workflow.now() + longest
+        self.state.show(
+            next=f"paused{by}; `resume` goes on, and if nobody does the old version comes back at "
+            f"{until:%H:%M} UTC"
+        )
+        held = ShiftStep(canary_weight=rung.canary_weight, min_duration=longest)
+        await self._step(held, None, is_pause=True)
+
+    async def _step(
+        self, rung: ShiftStep, next_weight: float | None, *, is_pause: bool = False
+    ) -> Any:
+        """The step's judgement; None if a person's word ended it first."""
+        state, weight = self.state, rung.canary_weight
         record = StepRecord(weight=weight, started_at=workflow.now())
-        earlier = self.state.status.steps
-        self.state.show(steps=(*earlier, record))
-        judgement = await workflow.execute_activity_method(
-            Watch.watch_step,
-            WatchInput(
-                **self.alarms().model_dump(),
-                alias=self.alias.alias,
-                baseline=self.baseline,
-                since=record.started_at,
-                min_duration=min_duration,
-                shift=shift_policy,
-                preexisting_alarms=self.preexisting_alarms,
-                poll_seconds=max(1.0, 5 / self.state.request.clock_factor),
+        earlier = state.status.steps[-_MOST_RECORDS:]
+        state.show(steps=(*earlier, record), weight=weight)
+        step = workflow.start_activity_method(
+            ShiftSteps.shift_step,
+            self._order(rung, next_weight, is_pause=is_pause),
+            summary=f"{percent(weight)} to version {self.canary}, watched",
+            **options.shift_step(
+                max(state.policy.shift.max_wait, rung.min_duration) + state.policy.shift.max_blind
             ),
-            summary=f"watch {weight:.0%} for {min_duration.total_seconds():.0f} s",
-            **options.watch(max(shift_policy.max_wait, min_duration) + shift_policy.max_blind),
         )
+        try:
+            await workflow.wait_condition(
+                lambda: step.done() or self._is_overruled(rung, is_pause=is_pause)
+            )
+        finally:
+            if not step.done():
+                step.cancel()
+        if not step.done():
+            self.progress = _with_weight(self.progress, record)
+            self.alias = _as_left(self.alias, self.baseline, self.canary, weight)
+            state.show(steps=(*earlier, record.model_copy(update={"ended_at": workflow.now()})))
+            state.stop_if_aborted()
+            return None
+        result = await _result(step)
+        self.alias, self.progress = result.alias, result.progress
+        state.stop_if_aborted()
+        return self._conclude(record, earlier, result)
+
+    def _is_overruled(self, rung: ShiftStep, *, is_pause: bool) -> bool:
+        state = self.state
+        finishing = state.finish_now and rung.canary_weight < 1
+        return state.stopping or finishing or (is_pause and state.paused is None)
+
+    def _conclude(
+        self, record: StepRecord, earlier: tuple[StepRecord, ...], result: StepResult
+    ) -> Any:
+        judgement = result.judgement
         record = record.model_copy(update={"ended_at": workflow.now(), "judgement": judgement})
         self.state.show(steps=(*earlier, record))
         if judgement.verdict is not Verdict.PASSED:
-            raise Ended(Outcome.ROLLED_BACK, f"at {weight:.0%}: {judgement.reason}")
+            at = percent(record.weight)
+            raise Ended(Outcome.ROLLED_BACK, f"at {at}: {judgement.reason}")
+        return judgement
+
+    def _order(self, rung: ShiftStep, next_weight: float | None, *, is_pause: bool) -> StepInput:
+        info = workflow.info()
+        return StepInput(
+            watched=self.watched,
+            expected=self.alias,
+            baseline=self.baseline,
+            weight=rung.canary_weight,
+            next_weight=next_weight,
+            min_duration=rung.min_duration,
+            is_pause=is_pause,
+            since=workflow.now(),
+            shift=self.state.policy.shift,
+            progress=self.progress,
+            slow_ms=self.armed.slow_ms,
+            lease=Lease(
+                holder=info.workflow_id,
+                run=info.run_id,
+                baseline=self.baseline,
+                expires=workflow.now(),  # set with every write
+            ),
+            bucket_seconds=self._bucket_seconds(),
+            crash_bucket_seconds=self._crash_bucket_seconds(),
+        )
+
+    def _bucket_seconds(self) -> int:
+        """The fast path's resolution; under a compressed clock a rung lasts a few seconds only."""
+        return 5 if self.state.request.clock_factor == 1 else 1
+
+    def _crash_bucket_seconds(self) -> int:
+        """Lambda's own metrics: a minute, but for the laptop's compressed clock."""
+        return 60 if self.state.request.clock_factor == 1 else 1
 
 
 async def disarm_alarms(alarms: AlarmsInput) -> None:
@@ -108,3 +244,44 @@ async def disarm_alarms(alarms: AlarmsInput) -> None:
         if is_cancelled_exception(error):
             raise
         workflow.logger.exception("the canary's alarm could not be removed; it does no harm")
+
+
+async def _result(step: Any) -> StepResult:
+    try:
+        result: StepResult = await step
+    except ActivityError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type == INTERVENED:
+            raise Ended(Outcome.ROLLED_BACK, str(cause.message)) from error
+        raise
+    return result
+
+
+def _weight_after(ladder: tuple[ShiftStep, ...], index: int) -> float | None:
+    return ladder[index + 1].canary_weight if index + 1 < len(ladder) else None
+
+
+def _with_weight(progress: Progress, record: StepRecord) -> Progress:
+    """A step that was overruled may have moved the weight: its buckets count with it."""
+    weights = (*progress.weights[-4:], (record.started_at, record.weight))
+    return progress.model_copy(update={"weights": weights})
+
+
+def _as_left(alias: AliasState, baseline: str, canary: str, weight: float) -> AliasState:
+    """The alias as an overruled step left it, if its write was made."""
+    whole = weight == 1
+    return alias.model_copy(
+        update={
+            "version": canary if whole else baseline,
+            "canary": None if whole else canary,
+            "weight": 0.0 if whole else weight,
+        }
+    )
+
+
+def _begin(seconds: int) -> Any:
+    """The edge of a bucket a while before the first move: an incident that is there already is seen
+    as one, instead of as the release's doing.
+    """
+    before = workflow.now() - _LOOK_BACK
+    return before - timedelta(seconds=before.timestamp() % seconds)

@@ -12,7 +12,8 @@ history for 30 days. What was answered survives a kill -9.
 
 It differs from AWS in that nothing is delivered to alarm actions, in that anyone may put into the
 `AWS/` namespaces, in strict operands of metric math (see metric_math.py), in exact nearest-rank
-percentiles, and in not requiring a signature.
+percentiles, in having only TC(x:y) and PR(x:y), with fixed values, of the statistics on ranges, and
+in not requiring a signature.
 """
 
 import argparse

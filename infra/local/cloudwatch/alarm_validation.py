@@ -7,7 +7,7 @@ from infra.local.cloudwatch.alarm_rules import COMPARISONS, TREATMENTS, alarms_i
 from infra.local.cloudwatch.errors import ValidationError
 from infra.local.cloudwatch.evaluation import period_of, queries_of
 from infra.local.cloudwatch.queries import Queries, check_period
-from infra.local.cloudwatch.statistics import is_percentile, statistic
+from infra.local.cloudwatch.statistics import is_extended, statistic
 from infra.local.cloudwatch.store import Store
 
 Params = dict[str, Any]
@@ -78,10 +78,10 @@ def _check_sources(alarm: Params) -> None:
             raise ValidationError(f"The parameter {name} is required, or Metrics.")
     if ("Statistic" in alarm) == ("ExtendedStatistic" in alarm):
         raise ValidationError("Exactly one of Statistic and ExtendedStatistic is required.")
-    if "Statistic" in alarm and (is_percentile(s := alarm["Statistic"]) or not statistic(s)):
+    if "Statistic" in alarm and (is_extended(s := alarm["Statistic"]) or not statistic(s)):
         raise ValidationError(f"The value {s} for parameter Statistic is not supported.")
-    if not is_percentile(alarm.get("ExtendedStatistic", "p50")):
-        raise ValidationError("The value for parameter ExtendedStatistic is not a percentile.")
+    if not is_extended(alarm.get("ExtendedStatistic", "p50")):
+        raise ValidationError("The value for parameter ExtendedStatistic is not supported.")
 
 
 def _check_queries(store: Store, alarm: Params) -> None:

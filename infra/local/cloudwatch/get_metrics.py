@@ -12,7 +12,7 @@ from infra.local.cloudwatch.errors import (
     ValidationError,
 )
 from infra.local.cloudwatch.queries import Queries, check_period
-from infra.local.cloudwatch.statistics import Aggregate, is_percentile, statistic
+from infra.local.cloudwatch.statistics import Aggregate, is_extended, statistic
 from infra.local.cloudwatch.store import Metric, Store
 
 Params = dict[str, Any]
@@ -86,7 +86,7 @@ def _check_statistics(named: list[str], extended: list[str], period: int) -> Non
     if not named and not extended:
         raise MissingParameterError("Statistics or ExtendedStatistics must be specified.")
     for name in (*named, *extended):
-        if statistic(name) is None or is_percentile(name) != (name in extended):
+        if statistic(name) is None or is_extended(name) != (name in extended):
             raise InvalidParameterValueError(f"The value {name} is not a supported statistic.")
     try:
         check_period(period)

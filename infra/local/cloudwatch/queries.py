@@ -7,7 +7,7 @@ from typing import Any
 from infra.local.cloudwatch.errors import ValidationError
 from infra.local.cloudwatch.metric_math import MetricMath
 from infra.local.cloudwatch.series import Series
-from infra.local.cloudwatch.statistics import statistic
+from infra.local.cloudwatch.statistics import Aggregate, statistic
 from infra.local.cloudwatch.store import Metric, Store
 
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
@@ -25,6 +25,7 @@ class Queries:
         self._by_id = {query["Id"]: query for query in queries}
         self._series: dict[str, list[Series]] = {}
         self._open: list[str] = []
+        self._read: dict[tuple[Metric, int, str | None], dict[int, Aggregate]] = {}
         if len(self._by_id) < len(queries):
             raise ValidationError(
                 "The values for parameter id in MetricDataQueries are not unique."
@@ -70,15 +71,21 @@ class Queries:
         if read is None:
             raise ValidationError(f"The value {stat['Stat']} for parameter Stat is not supported.")
         metric = stat["Metric"]
-        found = self._store.aggregates(
+        found = self._aggregates(
             Metric.of(metric["Namespace"], metric["MetricName"], metric.get("Dimensions", [])),
-            self._start - self._start % period,
-            self._end + -self._end % period,
             period,
             stat.get("Unit"),
         )
         points = ((at, read(samples)) for at, samples in sorted(found.items()))
         return Series(period, {at: value for at, value in points if value is not None})
+
+    def _aggregates(self, metric: Metric, period: int, unit: str | None) -> dict[int, Aggregate]:
+        # A histogram is many statistics of one metric: its samples are read once for all.
+        key = (metric, period, unit)
+        if key not in self._read:
+            start, end = self._start - self._start % period, self._end + -self._end % period
+            self._read[key] = self._store.aggregates(metric, start, end, period, unit)
+        return self._read[key]
 
 
 def _check(query: dict[str, Any]) -> None:

@@ -1,9 +1,13 @@
 """What is kept of the samples of one period, and the statistics read from it."""
 
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+_NUMBER = r"(\d{1,15}(?:\.\d{0,10})?)"
+_RANGE = re.compile(rf"(TC|PR)\({_NUMBER}?:{_NUMBER}?\)")
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{0,10})?|100(?:\.0{0,10})?)")
 
 
@@ -15,7 +19,7 @@ class Aggregate:
     total: float
     minimum: float
     maximum: float
-    distribution: dict[float, float] | None
+    distribution: Mapping[float, float] | None
 
     @classmethod
     def of_values(cls, values: list[float], counts: list[float]) -> "Aggregate":
@@ -35,19 +39,15 @@ class Aggregate:
         equal = minimum == maximum and total == minimum * count
         return cls(count, total, minimum, maximum, {minimum: count} if equal else None)
 
-    def plus(self, other: "Aggregate") -> "Aggregate":
-        """Both together, as CloudWatch merges what was put for one period."""
-        merged = None
-        if self.distribution is not None and other.distribution is not None:
-            merged = dict(self.distribution)
-            for value, count in other.distribution.items():
-                merged[value] = merged.get(value, 0.0) + count
-        return Aggregate(
-            self.sample_count + other.sample_count,
-            self.total + other.total,
-            min(self.minimum, other.minimum),
-            max(self.maximum, other.maximum),
-            merged,
+    @classmethod
+    def of_all(cls, parts: list["Aggregate"]) -> "Aggregate":
+        """All together, as CloudWatch merges what was put for one period; there is at least one."""
+        return cls(
+            sum(part.sample_count for part in parts),
+            sum(part.total for part in parts),
+            min(part.minimum for part in parts),
+            max(part.maximum for part in parts),
+            _merged([part.distribution for part in parts]),
         )
 
     def percentile(self, percent: float) -> float | None:
@@ -60,6 +60,19 @@ class Aggregate:
             if seen > 0 and seen >= rank * (1 - 1e-12):
                 return value
         return self.maximum
+
+    def count_between(self, above: float, at_most: float) -> float | None:
+        """The samples in a range without its lower bound, with its upper one, as the user guide
+        says: TC(80:500) is of values "between 80 (exclusive) and 500 (inclusive)"."""
+        if self.distribution is None:
+            return None
+        counts = self.distribution.items()
+        return sum(count for value, count in counts if above < value <= at_most)
+
+    def rank_between(self, above: float, at_most: float) -> float | None:
+        """The percentage of the samples in the same range."""
+        count = self.count_between(above, at_most)
+        return None if count is None or not self.sample_count else 100 * count / self.sample_count
 
 
 Statistic = Callable[[Aggregate], float | None]
@@ -75,22 +88,48 @@ _NAMED: dict[str, Statistic] = {
 }
 
 
-def is_percentile(name: str) -> bool:
-    """p0 to p100, with decimals."""
-    return _PERCENTILE.fullmatch(name) is not None
+def is_extended(name: str) -> bool:
+    """Of the statistics that need the single samples: p0 to p100, TC(x:y), PR(x:y)."""
+    return name not in _NAMED and statistic(name) is not None
 
 
 def statistic(name: str) -> Statistic | None:
-    """The reader of a statistic by its API name; None for one that is not known here."""
-    if is_percentile(name):
+    """The reader of a statistic by its API name; None for one that is not known here.
+
+    Of the trimmed count's bounds only fixed values are known, no percentages. One may be left out.
+    """
+    if _PERCENTILE.fullmatch(name):
         percent = float(name[1:])
         return lambda samples: samples.percentile(percent)
+    if found := _RANGE.fullmatch(name):
+        return _of_range(*found.groups())
     return _NAMED.get(name)
+
+
+def _of_range(kind: str, lower: str | None, upper: str | None) -> Statistic | None:
+    above = -math.inf if lower is None else float(lower)
+    at_most = math.inf if upper is None else float(upper)
+    if above >= at_most or (lower is None and upper is None):
+        return None
+    if kind == "TC":
+        return lambda samples: samples.count_between(above, at_most)
+    return lambda samples: samples.rank_between(above, at_most)
 
 
 def merge(samples: Iterable[tuple[int, Aggregate]]) -> dict[int, Aggregate]:
     """One aggregate for each key."""
-    merged: dict[int, Aggregate] = {}
+    parts: defaultdict[int, list[Aggregate]] = defaultdict(list)
     for key, aggregate in samples:
-        merged[key] = merged[key].plus(aggregate) if key in merged else aggregate
+        parts[key].append(aggregate)
+    return {key: Aggregate.of_all(found) for key, found in parts.items()}
+
+
+def _merged(distributions: list[Mapping[float, float] | None]) -> dict[float, float] | None:
+    merged: dict[float, float] = {}
+    for distribution in distributions:
+        if distribution is None:
+            return None
+        both = {v: merged[v] + distribution[v] for v in merged.keys() & distribution.keys()}
+        merged.update(distribution)
+        merged.update(both)
     return merged

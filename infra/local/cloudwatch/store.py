@@ -6,9 +6,10 @@ WAL with synchronous=NORMAL: what was answered survives a kill -9 of this proces
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from infra.local.cloudwatch.statistics import Aggregate, merge
@@ -191,5 +192,6 @@ class Store:
         self._db.execute("DELETE FROM history WHERE time<?", (history_before,))
 
 
-def _distribution(pairs: str | None) -> dict[float, float] | None:
+@lru_cache(1024)  # whoever watches a release reads the last minutes every few seconds
+def _distribution(pairs: str | None) -> Mapping[float, float] | None:
     return None if pairs is None else dict(json.loads(pairs))

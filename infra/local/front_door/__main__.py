@@ -44,9 +44,9 @@ def _arguments() -> argparse.Namespace:
         "--runtime-python", type=os.path.abspath, required=True, help="has awslambdaric"
     )
     parser.add_argument("--work-dir", type=os.path.abspath, required=True)
-    parser.add_argument("--flush-seconds", type=float, default=5.0)
+    parser.add_argument("--flush-seconds", type=float, default=1.0)
     parser.add_argument(
-        "--high-resolution", action="store_true", help="metrics by the second, not the minute"
+        "--high-resolution", action="store_true", help="all metrics by the second, not the minute"
     )
     parser.add_argument("--idle-seconds", type=float, default=300.0, help="a worker's, at most")
     parser.add_argument(

@@ -38,8 +38,8 @@ class LogLine(NamedTuple):
 class MetricSender:
     """PutMetricData for datums of any namespace.
 
-    AWS keeps Lambda's metrics by the minute; `high_resolution` keeps them by the second, for a
-    compressed clock whose minute is shorter.
+    A datum that asks for it keeps its second. AWS keeps Lambda's own metrics by the minute;
+    `high_resolution` keeps all by the second, for a compressed clock whose minute is shorter.
     """
 
     def __init__(self, cloudwatch: Any, high_resolution: bool) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from infra.local.front_door.metrics import Dimensions, Sample
+from infra.local.front_door.metrics import STANDARD_RESOLUTION, Dimensions, Sample
 
 
 def embedded_samples(line: str) -> list[Sample]:
@@ -28,8 +28,9 @@ def _samples(document: dict[str, Any]) -> Iterator[Sample]:
             dimensions: Dimensions = tuple((name, str(document[name])) for name in names)
             for metric in directive.get("Metrics", []):
                 name, unit = metric["Name"], metric.get("Unit", "None")
+                kept = 1 if metric.get("StorageResolution") == 1 else STANDARD_RESOLUTION
                 for value in _values(document.get(name)):
-                    yield Sample(namespace, dimensions, name, unit, second, value)
+                    yield Sample(namespace, dimensions, name, unit, second, kept, value)
 
 
 def _values(found: Any) -> list[float]:

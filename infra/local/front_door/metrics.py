@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 # PutMetricData's own limits.
 VALUES_PER_DATUM = 150
 DATUMS_PER_CALL = 1000
+STANDARD_RESOLUTION = 60  # seconds: what AWS keeps Lambda's and API Gateway's metrics by
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -21,6 +22,7 @@ class Sample(NamedTuple):
     name: str
     unit: str
     second: int  # epoch
+    resolution: int  # seconds to which CloudWatch keeps it: 1 or 60
     value: float
 
 
@@ -46,9 +48,10 @@ class InvocationRecord:
                 ("Duration", "Milliseconds", round(self.duration_ms, 2)),
                 ("ConcurrentExecutions", "Count", float(self.concurrent)),
             ]
+        second, kept = int(self.started), STANDARD_RESOLUTION
         for dimensions in self._dimension_sets():
             for name, unit, value in values:
-                yield Sample("AWS/Lambda", dimensions, name, unit, int(self.started), value)
+                yield Sample("AWS/Lambda", dimensions, name, unit, second, kept, value)
 
     def _dimension_sets(self) -> list[Dimensions]:
         sets: list[Dimensions] = [(("FunctionName", self.function),)]
@@ -81,9 +84,10 @@ class RequestRecord:
             latency = round(self.integration_latency_ms, 2)
             values.append(("IntegrationLatency", "Milliseconds", latency))
         api = ("ApiId", self.api_id)
+        second, kept = int(self.started), STANDARD_RESOLUTION
         for dimensions in ((api,), (api, ("Stage", "$default"))):
             for name, unit, value in values:
-                yield Sample("AWS/ApiGateway", dimensions, name, unit, int(self.started), value)
+                yield Sample("AWS/ApiGateway", dimensions, name, unit, second, kept, value)
 
 
 def datums(samples: Iterable[Sample]) -> list[tuple[str, dict[str, Any]]]:
@@ -92,11 +96,11 @@ def datums(samples: Iterable[Sample]) -> list[tuple[str, dict[str, Any]]]:
     for sample in samples:
         counts[sample[:-1]][sample.value] += 1
     written = []
-    for (namespace, dimensions, name, unit, second), counter in counts.items():
+    for (namespace, dimensions, name, unit, second, resolution), counter in counts.items():
         distinct = list(counter.items())
         for start in range(0, len(distinct), VALUES_PER_DATUM):
             part = distinct[start : start + VALUES_PER_DATUM]
-            datum = {
+            datum: dict[str, Any] = {
                 "MetricName": name,
                 "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
                 "Timestamp": datetime.fromtimestamp(second, UTC),
@@ -104,5 +108,7 @@ def datums(samples: Iterable[Sample]) -> list[tuple[str, dict[str, Any]]]:
                 "Values": [value for value, _ in part],
                 "Counts": [float(count) for _, count in part],
             }
+            if resolution != STANDARD_RESOLUTION:
+                datum["StorageResolution"] = resolution
             written.append((namespace, datum))
     return written

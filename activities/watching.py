@@ -1,0 +1,147 @@
+"""Watching a release while its traffic moves, whoever moves it: counted, judged, told live."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import CancelledError
+
+from activities.inputs import StepInput
+from activities.measure import Bucket, Measure
+from activities.watch import Watch
+from release.judgement import Looked, is_shared_incident, judge_harm
+from release.promotion import Counts, StepJudgement
+from release.sequential import CRASHED, FAILED, Metric, Pair, metrics
+
+_HEARTBEAT_SECONDS = 1.0
+_MOST_WEIGHTS = 5  # of the past: what is read late is never older than that
+
+
+class Watching:
+    """What is known of one attempt of one step, and whether the new version does harm."""
+
+    def __init__(self, order: StepInput, cloudwatch: Any) -> None:
+        self._order = order
+        self._watch, self._measure = Watch(cloudwatch), Measure(cloudwatch)
+        self._incident_since: datetime | None = None
+        self.progress = order.progress
+        self.tested: tuple[Metric, ...] = metrics(order.shift.routes)
+        self.look = Looked(timedelta(0), 0, Counts(), Counts())
+        self.ignored = order.progress.preexisting_alarms
+
+    def weigh(self, since: datetime, weight: float, most: int = _MOST_WEIGHTS) -> None:
+        """From `since` on the canary has this weight."""
+        weights = (*self.progress.weights[1 - most :], (since, weight))
+        self.progress = self.progress.model_copy(update={"weights": weights})
+
+    def judge(self, now: datetime) -> StepJudgement | None:
+        """A failed judgement if the new version is seen to be worse, else None.
+
+        Raises:
+            ClientError, BotoCoreError: nothing could be measured; later it may.
+        """
+        order = self._order
+        step_back = self._count(now)
+        firing = self._firing(now)
+        test = self.progress.test
+        self.look = replace(
+            self.look,
+            elapsed=now - order.since,
+            judged=max(test.total(metric).canary_exposed for metric in (FAILED, CRASHED)),
+            step_back=step_back and not order.is_pause,
+            firing=firing,
+            incident_for=now - self._incident_since if self._incident_since else None,
+        )
+        return judge_harm(order.shift, self.tested, test, self.look)
+
+    def heartbeat(self, **more: Any) -> None:
+        """What is known can be watched live."""
+        evidence = round(self.progress.test.strength(self.tested), 2)
+        look = self.look
+        activity.heartbeat(
+            {"canary": look.canary, "baseline": look.baseline, "evidence": evidence} | more
+        )
+
+    def wait(self, now: datetime, **more: Any) -> None:
+        """Until the next bucket, or the end of the step's time.
+
+        Raises:
+            CancelledError: at once, when the activity is cancelled.
+        """
+        left = (self._order.min_duration - (now - self._order.since)).total_seconds()
+        poll = min(self._order.bucket_seconds, left) if left > 0 else self._order.bucket_seconds
+        deadline = now + timedelta(seconds=max(poll, 0.05))
+        while (rest := (deadline - datetime.now(UTC)).total_seconds()) > 0:
+            activity.wait_for_cancelled_sync(min(rest, _HEARTBEAT_SECONDS))
+            if activity.is_cancelled():
+                raise CancelledError("the step's watching was cancelled")
+            self.heartbeat(**more)  # a cancellation comes with the answer to a heartbeat
+
+    def _count(self, now: datetime) -> bool:
+        """What has closed since the last look is in the test; whether to step back."""
+        progress, order = self.progress, self._order
+        test, step_back = progress.test, False
+        answers = self._measure.answers(order, progress.answers_until, now)
+        crashes = self._measure.crashes(order, progress.crashes_until, now)
+        for bucket in crashes:
+            self._add(bucket, order.crash_bucket_seconds)
+        for bucket in answers:
+            self._add(bucket, order.bucket_seconds)
+            step_back = test.tick(self.tested)
+        ends = {
+            "answers_until": _end(answers, order.bucket_seconds, progress.answers_until),
+            "crashes_until": _end(crashes, order.crash_bucket_seconds, progress.crashes_until),
+        }
+        self.progress = progress.model_copy(update=ends)
+        return step_back and order.weight < 1
+
+    def _add(self, bucket: Bucket, seconds: int) -> None:
+        weight = self._weight_during(bucket.start, bucket.start + timedelta(seconds=seconds))
+        for metric in self.tested:
+            pair = bucket.pairs.get(metric.name)
+            if pair is None:
+                continue
+            self.progress.test.add(metric, weight, pair)
+            if metric.name in (FAILED.name, CRASHED.name):
+                self._show(metric.name, pair)
+
+    def _show(self, name: str, pair: Pair) -> None:
+        """Both versions' counts of this step, for people: answers, and crashes among them."""
+        look = self.look
+        answers = name == FAILED.name
+        self.look = replace(
+            look,
+            canary=_plus(look.canary, pair.canary_exposed * answers, pair.canary_events),
+            baseline=_plus(look.baseline, pair.baseline_exposed * answers, pair.baseline_events),
+        )
+
+    def _weight_during(self, start: datetime, end: datetime) -> float:
+        """The largest configured in the bucket: the cautious one for a canary's failure."""
+        weights = self.progress.weights
+        later = [*(since for since, _ in weights[1:]), datetime.max.replace(tzinfo=UTC)]
+        spans = zip(weights, later, strict=True)
+        return max(
+            (weight for (since, weight), until in spans if since < end and until > start),
+            default=0.0,
+        )
+
+    def _firing(self, now: datetime) -> tuple[str, ...]:
+        """Alarms that went red after the release began; what was red and cleared counts again."""
+        watched = self._order.watched
+        red = self._watch.firing(watched.service, watched.environment)
+        preexisting = tuple(n for n in self.progress.preexisting_alarms if n in red)
+        self.progress = self.progress.model_copy(update={"preexisting_alarms": preexisting})
+        new = tuple(name for name in red if name not in preexisting)
+        shared = bool(new) and is_shared_incident(self.progress.test, self.tested)
+        self._incident_since = (self._incident_since or now) if shared else None
+        self.ignored = (*preexisting, *new) if shared else preexisting
+        return new
+
+
+def _plus(counts: Counts, requests: int, failures: int) -> Counts:
+    return Counts(requests=counts.requests + requests, failures=counts.failures + failures)
+
+
+def _end(buckets: list[Bucket], seconds: int, before: datetime) -> datetime:
+    return buckets[-1].start + timedelta(seconds=seconds) if buckets else before

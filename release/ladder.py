@@ -1,0 +1,90 @@
+"""The ladder: which weights a release climbs, and when it may climb on. Pure rules.
+
+The plan matters more than the test: evidence per failed request is log(1/weight), and what the
+delay of the measurements costs is proportional to the weight. So every ladder but `all_at_once`
+begins with a weight that sends five canary requests in ten seconds, and grows by a constant factor.
+"""
+
+from datetime import timedelta
+
+from release.policy import LowTraffic, Shift, ShiftStep, Strategy
+
+PRE_RAMP_STEPS = 6
+ADAPTIVE_STEPS = 36
+LARGEST_START = 0.02
+_FIRST_REQUESTS_PER_SECOND = 0.5
+_GATES = ((0.1, 1), (0.5, 3))  # (weight, times min_requests)
+
+
+def first_weight(shift: Shift, requests_per_second: float | None) -> float:
+    """Where a ladder begins; without a known rate at its largest."""
+    if not requests_per_second:
+        return LARGEST_START
+    wanted = _FIRST_REQUESTS_PER_SECOND / requests_per_second
+    return min(LARGEST_START, max(shift.min_weight, wanted))
+
+
+def rungs(shift: Shift, requests_per_second: float | None = None) -> tuple[ShiftStep, ...]:
+    """The whole ladder; its last rung is 100 %, held for the bake."""
+    first = first_weight(shift, requests_per_second)
+    match shift.strategy:
+        case Strategy.LINEAR:
+            below = _approach(shift, first)
+            count = round(1 / shift.step)
+            above = [
+                (min(1.0, number * shift.step), shift.every)
+                for number in range(2 if below else 1, count + 1)
+            ]
+            climb = [*below, *((w, d) for w, d in above if w < 1)]
+        case Strategy.CANARY:
+            climb = [*_approach(shift, first), (shift.step, shift.hold)]
+        case Strategy.ADAPTIVE:
+            climb = [
+                (first ** (1 - number / ADAPTIVE_STEPS), shift.total / ADAPTIVE_STEPS)
+                for number in range(ADAPTIVE_STEPS)
+            ]
+        case _:
+            climb = []
+    return tuple(
+        ShiftStep(canary_weight=_rounded(weight), min_duration=time)
+        for weight, time in (*climb, (1.0, shift.bake))
+    )
+
+
+def next_rung(index: int, *, step_back: bool) -> int:
+    """Up one; or down one, but never off the ladder."""
+    return max(0, index - 1) if step_back else index + 1
+
+
+def wanted_requests(shift: Shift, next_weight: float) -> int:
+    """Canary requests to have judged, since the release began, before `next_weight`."""
+    return max(
+        (shift.min_requests * times for weight, times in _GATES if next_weight >= weight), default=0
+    )
+
+
+def low_traffic_text(shift: Shift, judged: int, wanted: int) -> str:
+    """What the low-traffic rule did, for the record."""
+    rule = "proceed" if shift.low_traffic is LowTraffic.PROCEED else "roll back"
+    return f"low traffic: {judged} canary requests judged, {wanted} wanted; rule: {rule}"
+
+
+def time_to_full(shift: Shift) -> timedelta:
+    """The least time from the first weight to 100 %."""
+    return sum((rung.min_duration for rung in rungs(shift)[:-1]), timedelta(0))
+
+
+def _approach(shift: Shift, first: float) -> list[tuple[float, timedelta]]:
+    """From `first` to just below the first step, in the time that one step takes."""
+    if not shift.pre_ramp or first >= shift.step:
+        return []
+    growth = shift.step / first
+    return [
+        (first * growth ** (number / PRE_RAMP_STEPS), shift.every / PRE_RAMP_STEPS)
+        for number in range(PRE_RAMP_STEPS)
+    ]
+
+
+def _rounded(weight: float) -> float:
+    """Lambda takes a weight to so many digits; people read it."""
+    return round(weight, 4)

@@ -1,0 +1,317 @@
+"""One step of the ladder, run as an activity: what it writes, what it sees, when it ends."""
+
+import asyncio
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.inputs import AlarmsInput, Progress, StepInput
+from activities.measure import floor
+from activities.shift_step import ShiftSteps
+from activities.traffic import Traffic
+from release.lease import Hand, Lease, Note
+from release.policy import Shift
+from release.promotion import AliasState
+from release.verdict import Verdict
+
+OLD, NEW = "7", "8"
+FUNCTION = "crypto-watch-api-prod"
+ME = Lease(holder="promotion/x", run="r1", baseline=OLD, expires=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class OneAlias:
+    """Lambda's control plane, as far as one alias goes, with its `RevisionId`."""
+
+    def __init__(self) -> None:
+        self.alias = {"FunctionVersion": OLD, "RoutingConfig": {}, "Description": ""}
+        self.touch()
+        self.writes: list[dict] = []
+        self.before_write = lambda: None
+
+    def touch(self, **new) -> None:
+        self.alias |= new | {"RevisionId": uuid.uuid4().hex}
+
+    def get_alias(self, FunctionName, Name):
+        return dict(self.alias)
+
+    def update_alias(self, FunctionName, Name, RevisionId, **new):
+        self.before_write()
+        if RevisionId != self.alias["RevisionId"]:
+            raise ClientError({"Error": {"Code": "PreconditionFailedException"}}, "UpdateAlias")
+        self.touch(**new)
+        self.writes.append(new)
+        return dict(self.alias)
+
+    @property
+    def weight(self) -> float:
+        return sum(self.alias["RoutingConfig"].get("AdditionalVersionWeights", {}).values())
+
+
+class Metrics:
+    """CloudWatch with so many requests and failures a second and version; None answers nothing."""
+
+    def __init__(self) -> None:
+        self.per_second = {OLD: (20, 0), NEW: (5, 0)}
+        self.red: list[str] = []
+        self.error: Exception | None = None
+        self.looks = 0
+
+    def get_paginator(self, _):
+        return self
+
+    def paginate(self, MetricDataQueries, StartTime, EndTime):
+        self.looks += 1
+        if self.error:
+            raise self.error
+        seconds = range(int(StartTime.timestamp()), int(EndTime.timestamp()))
+        times = [datetime.fromtimestamp(second, UTC) for second in seconds]
+        results = []
+        for query in MetricDataQueries:
+            metric = query["MetricStat"]["Metric"]
+            dimensions = {d["Name"]: d["Value"] for d in metric["Dimensions"]}
+            requests, failures = self.per_second[dimensions["ExecutedVersion"]]
+            value = {"Requests": requests, "ServerErrors": failures}.get(metric["MetricName"], 0)
+            results.append({"Id": query["Id"], "Timestamps": times, "Values": [value] * len(times)})
+        return [{"MetricDataResults": results}]
+
+    def describe_alarms(self, AlarmNames, StateValue):
+        return {"MetricAlarms": [{"AlarmName": n} for n in AlarmNames if n in self.red]}
+
+
+class Bench:
+    """An alias, its metrics, and a step to run on them."""
+
+    def __init__(self) -> None:
+        self.aws, self.metrics = OneAlias(), Metrics()
+        self.traffic = Traffic(self.aws)
+        self.beats: list[dict] = []
+
+    def order(self, **changed) -> StepInput:
+        now = datetime.now(UTC)
+        before = floor(now - timedelta(seconds=10), 1)
+        return StepInput(
+            **{
+                "watched": AlarmsInput(
+                    service="crypto-watch",
+                    environment="prod",
+                    function=FUNCTION,
+                    canary=NEW,
+                    period_seconds=10,
+                ),
+                "expected": self.traffic.read(FUNCTION, "live"),
+                "baseline": OLD,
+                "weight": 0.2,
+                "next_weight": 0.3,
+                "min_duration": timedelta(seconds=0.2),
+                "since": now,
+                "shift": Shift(min_requests=0, max_blind=timedelta(seconds=1)),
+                "progress": Progress(answers_until=before, crashes_until=before),
+                "lease": ME,
+                "bucket_seconds": 1,
+                "crash_bucket_seconds": 1,
+            }
+            | changed
+        )
+
+    async def run(self, order: StepInput):
+        """The activity's result, in a thread as in the worker."""
+        environment = ActivityEnvironment()
+        environment.on_heartbeat = lambda *details: self.beats.append(details[0])
+        steps = ShiftSteps(self.traffic, self.metrics)
+        with ThreadPoolExecutor(1) as thread:
+            loop = asyncio.get_running_loop()
+            work = lambda: environment.run(steps.shift_step, order)  # noqa: E731
+            return await asyncio.wait_for(loop.run_in_executor(thread, work), 30)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def lease_of(bench: Bench) -> Lease:
+    found = Lease.from_description(bench.aws.alias["Description"])
+    assert found is not None
+    return found
+
+
+async def test_good_step_moves_the_weight_and_passes(bench):
+    """Its time over, nothing against it: passed, with the alias as it was left."""
+    result = await bench.run(bench.order())
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert bench.aws.weight == 0.2
+    assert result.alias == bench.traffic.read(FUNCTION, "live")
+    assert lease_of(bench).expires > datetime.now(UTC) + timedelta(seconds=100)
+
+
+async def test_broken_version_is_failed_within_seconds(bench):
+    """All of its requests fail: failed long before the step's time is over, with the figures."""
+    bench.metrics.per_second[NEW] = (8, 8)
+    result = await bench.run(bench.order(min_duration=timedelta(minutes=5)))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert "requests failed (100.0%)" in result.judgement.reason
+    assert "100 is enough" in result.judgement.reason
+    assert bench.beats[-1]["evidence"] >= 100
+
+
+async def test_evidence_that_grows_takes_one_step_back(bench):
+    """Suspected, not proved: fewer users meet it while the evidence decides."""
+    bench.metrics.per_second[NEW] = (4, 2)
+    result = await bench.run(bench.order(min_duration=timedelta(minutes=5)))
+
+    assert result.judgement.step_back
+    assert 3 <= result.judgement.evidence < 100
+
+
+async def test_suspicion_of_one_step_is_proved_in_the_next(bench):
+    """What was counted travels with the release: the next step fails it at once."""
+    bench.metrics.per_second[NEW] = (4, 2)
+    first = await bench.run(bench.order(min_duration=timedelta(minutes=5)))
+
+    order = bench.order(weight=0.1, progress=first.progress, expected=first.alias)
+    second = await bench.run(order.model_copy(update={"min_duration": timedelta(minutes=5)}))
+
+    assert second.judgement.evidence > first.judgement.evidence
+
+
+async def test_too_few_judged_requests_hold_the_step_until_the_rule_decides(bench):
+    """A quiet night: after `max_wait` the low-traffic rule lets it pass, and says so."""
+    bench.metrics.per_second[NEW] = (0, 0)
+    shift = Shift(min_requests=20, max_wait=timedelta(seconds=1))
+    result = await bench.run(bench.order(shift=shift))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert result.judgement.reason == (
+        "low traffic: 0 canary requests judged, 20 wanted; rule: proceed"
+    )
+
+
+async def test_low_traffic_can_roll_back_by_policy(bench):
+    """The other rule: what could not be judged does not go on."""
+    bench.metrics.per_second[NEW] = (0, 0)
+    shift = Shift(min_requests=20, max_wait=timedelta(seconds=1), low_traffic="roll_back")
+
+    result = await bench.run(bench.order(shift=shift))
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+
+
+async def test_blind_step_holds_and_then_rolls_back(bench):
+    """Nothing could be measured for `max_blind`: inconclusive, never passed."""
+    bench.metrics.error = ClientError({"Error": {"Code": "Throttling"}}, "GetMetricData")
+
+    result = await bench.run(bench.order())
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert "could not measure for 1 s" in result.judgement.reason
+    assert bench.metrics.looks > 1
+
+
+async def test_red_alarm_fails_the_step(bench):
+    """The flow's alarms stay as the hard net, whatever the test thinks."""
+    bench.metrics.red = ["crypto-watch-backend-prod-lambda-throttles"]
+
+    result = await bench.run(bench.order(min_duration=timedelta(minutes=5)))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert result.judgement.reason == "alarm crypto-watch-backend-prod-lambda-throttles"
+
+
+async def test_alarm_that_was_red_before_does_not_fail_the_step(bench):
+    """A fix can be released while the alarm that it mends is red."""
+    name = "crypto-watch-backend-prod-api-5xx"
+    bench.metrics.red = [name]
+    order = bench.order()
+    progress = order.progress.model_copy(update={"preexisting_alarms": (name,)})
+
+    result = await bench.run(order.model_copy(update={"progress": progress}))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert lease_of(bench).ignored == ("api-5xx",)
+
+
+async def test_alarm_that_was_red_and_cleared_counts_again(bench):
+    """Pre-existing is what never cleared: the next red is the release's."""
+    name = "crypto-watch-backend-prod-api-5xx"
+    order = bench.order()
+    progress = order.progress.model_copy(update={"preexisting_alarms": (name,)})
+
+    result = await bench.run(order.model_copy(update={"progress": progress}))
+
+    assert result.progress.preexisting_alarms == ()
+
+
+async def test_shared_incident_holds_the_weight_and_tells_the_guard(bench):
+    """Both versions fail alike: nobody rolls back at once, nothing climbs, and it does not last."""
+    bench.metrics.per_second = {OLD: (20, 4), NEW: (5, 1)}
+    bench.metrics.red = ["crypto-watch-backend-prod-api-5xx"]
+    seen = []
+    bench.aws.before_write = lambda: seen.append(bench.aws.alias["Description"])
+    shift = Shift(min_requests=0, max_blind=timedelta(seconds=8))
+
+    result = await bench.run(bench.order(shift=shift))
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert "a shared incident, both versions fail" in result.judgement.reason
+    assert lease_of(bench).ignored == ("api-5xx",)
+
+
+async def test_repeated_attempt_writes_nothing_new(bench):
+    """A worker died after its write: the next attempt finds the weight and goes on."""
+    order = bench.order()
+    await bench.run(order)
+    writes = len(bench.aws.writes)
+
+    result = await bench.run(order)
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert len(bench.aws.writes) == writes
+
+
+async def test_foreign_weight_stops_the_step_and_is_left_alone(bench):
+    """Somebody else's write is shown with both states, and stays."""
+    order = bench.order()
+    bench.aws.touch(RoutingConfig={"AdditionalVersionWeights": {NEW: 0.77}})
+
+    with pytest.raises(ApplicationError, match="we left version 7, found version 7 with 77 %"):
+        await bench.run(order)
+
+    assert bench.aws.weight == 0.77
+
+
+async def test_intervention_while_watching_ends_the_step(bench):
+    """The guard was faster: the next renewal finds its note and says so."""
+    note = Note(hand=Hand.GUARD, by="guard", reason="no sign of life", at=datetime.now(UTC))
+    order = bench.order(min_duration=timedelta(minutes=5))
+    state: AliasState = bench.traffic.read(FUNCTION, "live")
+    assert state.description == ""
+    bench.metrics.red = ["crypto-watch-backend-prod-api-5xx"]
+    bench.metrics.per_second = {OLD: (20, 4), NEW: (5, 1)}
+    writes = iter([None])
+
+    def second_write_meets_the_guard():
+        if next(writes, "guard") == "guard":
+            bench.aws.touch(RoutingConfig={}, Description=note.to_description())
+
+    bench.aws.before_write = second_write_meets_the_guard
+    with pytest.raises(ApplicationError, match="put back past the release by guard"):
+        await bench.run(order)
+
+    assert bench.aws.weight == 0
+
+
+async def test_second_run_of_the_same_commit_is_another_holder(bench):
+    """The lease of a run that was reset is not taken for one's own."""
+    await bench.run(bench.order())
+    order = bench.order(lease=ME.model_copy(update={"run": "r2"}))
+    bench.aws.touch()
+
+    with pytest.raises(ApplicationError, match="somebody else changed"):
+        await bench.run(order)
