@@ -255,6 +255,8 @@ class SmokeInput(Message):
     versions: dict[str, str] = Field(description="function → the version to invoke")
     api: str = Field(description="the function behind the HTTP API, a key of functions")
     sha: str = Field(description="the commit that the versions were built from")
+
+
 class QuarantineInput(Message):
     """Keep a commit that went back out of production."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from cli import aws
 from cli.errors import CliError
-from release.lease import Lease
+from release.lease import Lease, Note
 from release.policy import Policy
 from release.way_back import after, before, named
 
@@ -25,6 +25,7 @@ class Live:
     canary: str | None = None
     weight: float = 0.0
     baseline: str | None = None
+    note: Note | None = None
 
 
 def live(policy: Policy, environment: str, client: Any | None = None) -> Live | None:
@@ -42,7 +43,8 @@ def live(policy: Policy, environment: str, client: Any | None = None) -> Live | 
     weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     canary, weight = next(iter(weights.items()), (None, 0.0))
     variables = found.get("Environment", {}).get("Variables", {})
-    lease = Lease.from_description(alias.get("Description", ""))
+    description = alias.get("Description", "")
+    lease = Lease.from_description(description)
     return Live(
         function=function,
         version=alias["FunctionVersion"],
@@ -51,6 +53,7 @@ def live(policy: Policy, environment: str, client: Any | None = None) -> Live | 
         canary=canary,
         weight=weight,
         baseline=lease.baseline if lease else None,
+        note=Note.from_description(description),
     )
 
 

@@ -144,9 +144,9 @@ def _print(done: Done, *, as_json: bool) -> None:
         print("100 % is back on the baseline")
     for alias in result.aliases:
         print(f"{alias.function} serves version {alias.version}, all of its traffic")
-    if result.quarantined:
+    for sha in result.quarantined:
         print(
-            f"{result.quarantined[:12]} is quarantined: see `starter.py quarantine list`; "
+            f"{sha[:12]} is quarantined: see `starter.py quarantine list`; "
             "a fix says so in its commit message"
         )
     for warning in result.warnings:

@@ -1,5 +1,6 @@
 """What a rollback is asked to do, from what Lambda and git know of the wanted release."""
 
+from datetime import datetime
 from typing import Any
 
 from cli import aws, production
@@ -7,6 +8,7 @@ from cli.commits import Commits
 from cli.errors import CliError
 from cli.production import Live
 from release.policy import Policy
+from release.quarantine import reason_of
 from release.rollback import AliasTarget, RollbackRequest, Source, Undone
 from release.way_back import named
 
@@ -38,7 +40,14 @@ def rollback_request(
         requested_by=name,
         reason=reason,
         source=source,
-        undone=_undone(repository, policy, now, versions[now.function], release),
+        undone=_undone(
+            repository,
+            policy.table_name("prod"),
+            now,
+            versions[now.function],
+            release.partition(" ")[2],
+            f"rolled back by {name}: {reason}",
+        ),
     )
 
 
@@ -108,11 +117,20 @@ def _targets(
 
 
 def _undone(
-    repository: Commits, policy: Policy, now: Live, versions: dict[str, str], release: str
-) -> Undone | None:
-    """What goes out of service; None on the way to a newer release, which contains it."""
-    version, _, sha = versions.get(now.canary or now.version, "").partition(" ")
-    target = release.partition(" ")[2]
-    if len(sha) != 40 or sha == target or repository.is_ancestor(sha, target):
-        return None
-    return Undone(sha=sha, version=version, table=policy.table_name("prod"))
+    repository: Commits, table: str, now: Live, versions: dict[str, str], target: str, reason: str
+) -> tuple[Undone, ...]:
+    """What goes out of service, and what a note says went before: the note will be gone.
+
+    Nothing that the target contains: on the way to a newer release that would keep it out.
+    """
+    note = now.note
+    left: list[tuple[str, str, datetime | None]] = [(now.canary or now.version, reason, None)]
+    if note is not None:
+        # by its own time: somebody may have released the commit since
+        left.append((note.undone, reason_of(note), note.at))
+    found = []
+    for number, why, at in left:
+        version, _, sha = versions.get(number, "").partition(" ")
+        if len(sha) == 40 and sha != target and not repository.is_ancestor(sha, target):
+            found.append(Undone(sha=sha, version=version, reason=why, at=at, table=table))
+    return tuple(found)

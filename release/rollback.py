@@ -1,6 +1,6 @@
 """The values of a manual rollback."""
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from release.message import Message
 from release.promotion import AliasState
@@ -24,10 +24,12 @@ class Source(Message):
 
 
 class Undone(Message):
-    """The release that a rollback takes out of service, to be quarantined."""
+    """A release that went out of service, to be quarantined."""
 
     sha: str = Field(pattern=r"^[0-9a-f]{40}$")
     version: str
+    reason: str
+    at: AwareDatetime | None = Field(None, description="when, if not by this rollback")
     table: str = Field(description="the environment's table")
 
 
@@ -40,7 +42,7 @@ class RollbackRequest(Message):
     requested_by: str
     reason: str
     source: Source | None = Field(None, description="for what Lambda has no more, if git has it")
-    undone: Undone | None = None
+    undone: tuple[Undone, ...] = ()
 
 
 class RollbackResult(Message):
@@ -48,5 +50,5 @@ class RollbackResult(Message):
 
     aliases: tuple[AliasState, ...]
     failures: tuple[str, ...] = ()
-    quarantined: str = Field("", description="the commit that stays out from now on")
+    quarantined: tuple[str, ...] = Field((), description="commits that stay out from now on")
     warnings: tuple[str, ...] = ()

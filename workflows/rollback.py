@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.quarantine import Quarantine
     from activities.traffic import Traffic
     from release.promotion import AliasState
-    from release.rollback import AliasTarget, RollbackRequest, RollbackResult, Source
+    from release.rollback import AliasTarget, RollbackRequest, RollbackResult, Source, Undone
 
 from workflows import options
 
@@ -39,12 +39,15 @@ class RollbackWorkflow:
         # side by side: one that cannot be moved does not hold up the others
         ends = await asyncio.gather(*(self._bring_back(target) for target in request.targets))
         aliases = tuple(end for end in ends if isinstance(end, AliasState))
-        quarantined, warnings = await self._quarantine() if aliases else ("", ())
+        undone = request.undone if aliases else ()
+        warnings = await asyncio.gather(*(_quarantine(release) for release in undone))
         return RollbackResult(
             aliases=aliases,
             failures=tuple(end for end in ends if isinstance(end, str)),
-            quarantined=quarantined,
-            warnings=warnings,
+            quarantined=tuple(
+                u.sha for u, warning in zip(undone, warnings, strict=True) if not warning
+            ),
+            warnings=tuple(warning for warning in warnings if warning),
         )
 
     async def _bring_back(self, target: AliasTarget) -> AliasState | str:
@@ -73,32 +76,6 @@ class RollbackWorkflow:
         self._show(target.function, "built and published again, for Lambda has it no more")
         version = await _publish_again(target.function, source)
         return await _point_alias(target.model_copy(update={"version": version}))
-
-    async def _quarantine(self) -> tuple[str, tuple[str, ...]]:
-        """What was taken out stays out; a table that does not answer fails no rollback."""
-        undone, request = self._request.undone, self._request
-        if undone is None:
-            return "", ()
-        order = QuarantineInput(
-            table=undone.table,
-            sha=undone.sha,
-            version=undone.version,
-            promotion=workflow.info().workflow_id,
-            reason=f"rolled back by {request.requested_by}: {request.reason}",
-            at=workflow.now(),
-        )
-        try:
-            await workflow.execute_activity_method(
-                Quarantine.quarantine,
-                order,
-                summary=f"quarantine {undone.sha[:12]}",
-                **options.AWS_CALL,
-            )
-        except ActivityError as failure:
-            if is_cancelled_exception(failure):
-                raise
-            return "", (f"{undone.sha[:12]} is not quarantined: {failure.cause or failure}",)
-        return undone.sha, ()
 
     def _show(self, function: str = "", text: str = "") -> None:
         if function:
@@ -144,3 +121,27 @@ async def _publish_again(function: str, source: Source) -> str:
         summary=f"publish {function} {source.version} again",
         **_PUBLISH,
     )
+
+
+async def _quarantine(undone: Undone) -> str:
+    """The commit stays out, or why not: a table that does not answer fails no rollback."""
+    order = QuarantineInput(
+        table=undone.table,
+        sha=undone.sha,
+        version=undone.version,
+        promotion=workflow.info().workflow_id,
+        reason=undone.reason,
+        at=undone.at or workflow.now(),
+    )
+    try:
+        await workflow.execute_activity_method(
+            Quarantine.quarantine,
+            order,
+            summary=f"quarantine {undone.sha[:12]}",
+            **options.AWS_CALL,
+        )
+    except ActivityError as failure:
+        if is_cancelled_exception(failure):
+            raise
+        return f"{undone.sha[:12]} is not quarantined: {failure.cause or failure}"
+    return ""

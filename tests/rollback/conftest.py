@@ -60,7 +60,7 @@ async def release_system(
     system = ReleaseSystem(temporal, queue=TASK_QUEUE)
     script = system.script
     s3, dynamodb = production.client("s3"), production.client("dynamodb")
-    traffic = Traffic(production.lambda_)
+    traffic = script.traffic = Traffic(production.lambda_)
     quarantine = Quarantine(dynamodb, repository.folder, production.lambda_)
     with ThreadPoolExecutor(8) as threads:
         async with Worker(
@@ -84,7 +84,7 @@ async def release_system(
                 script.supersede_older,
                 script.arm_alarms,
                 script.disarm_alarms,
-                script.watch_step,
+                script.shift_step,
             ],
             activity_executor=threads,
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
