@@ -15,17 +15,7 @@ def test_help_names_every_command_and_the_exit_codes(starter):
 
     assert done.returncode == 0
     assert done.stderr == ""
-    for command in (
-        "promote",
-        "status",
-        "approve",
-        "sign-off",
-        "abort",
-        "rollback",
-        "quarantine",
-        "up",
-        "down",
-    ):
+    for command in ("promote", "status", "approve", "sign-off", "abort", "rollback", "up", "down"):
         assert f"\n    {command} " in done.stdout
     assert "exit codes:" in done.stdout
 
