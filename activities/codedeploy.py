@@ -50,8 +50,11 @@ class CodeDeploy:
         return _Attempt(order, deployments, self._traffic, watching).run()
 
     @activity.defn
-    def end_deployment(self, order: DeploymentInput) -> None:
+    def end_deployment(self, order: DeploymentInput) -> bool:
         """No deployment of this promotion writes the alias any more, nor CodeDeploy's rollback.
+
+        Whether there was such a rollback: it deploys the last revision that CodeDeploy knows to be
+        good (its user guide), which need not be what production served before this promotion.
 
         Raises:
             ApplicationError: not retryable, when CodeDeploy refuses for good.
@@ -59,14 +62,21 @@ class CodeDeploy:
         deployments = self._deployments(order.service, order.environment)
         began = datetime.now(UTC)
         try:
-            while self._end(deployments, order.promotion, datetime.now(UTC) - began):
+            while True:
+                waited = datetime.now(UTC) - began
+                rolled_back = self._end(deployments, order.promotion, waited)
+                if rolled_back is not None:
+                    return rolled_back
                 activity.heartbeat("CodeDeploy is rolling back")
                 activity.wait_for_cancelled_sync(_ENDING_POLL_SECONDS)
         except ClientError as error:
             raise translated(error) from error
 
-    def _end(self, deployments: Deployments, promotion: str, waited: timedelta) -> bool:
-        """Whether CodeDeploy may still write; what still shifts is told to stop."""
+    def _end(self, deployments: Deployments, promotion: str, waited: timedelta) -> bool | None:
+        """Whether CodeDeploy rolled back; None while it may still write.
+
+        What still shifts is told to stop.
+        """
         recent = deployments.recent()
         ours = [found for found in recent if found.is_of(promotion)]
         moving = [found for found in ours if not found.is_over]
@@ -79,7 +89,9 @@ class CodeDeploy:
             for found in ours
         )
         is_rolling_back = any(not back.is_over for back in backs)
-        return bool(moving) or is_rolling_back or (to_come and waited < self._rollback_shows_within)
+        if moving or is_rolling_back or (to_come and waited < self._rollback_shows_within):
+            return None
+        return bool(backs)
 
     def _deployments(self, service: str, environment: str) -> Deployments:
         return Deployments(self._codedeploy, service, environment)
@@ -183,9 +195,10 @@ class _Attempt:
 
     def _judge(self, now: datetime) -> StepJudgement | None:
         deployment = self._deployments.read(self._deployment)
-        self._read_alias(now)  # after the deployment: what that says of the alias is done by then
         if deployment.is_over and deployment.status != SUCCEEDED:
+            # whatever its rollback has at the alias by now
             return self._concluded(Verdict.FAILED, deployment.ending)
+        self._read_alias(now)  # after the deployment: what that says of the alias is done by then
         harm = self._watching.judge(now)
         if harm is not None or not deployment.is_over:
             return harm

@@ -58,6 +58,10 @@ class RollbackInput(Message):
     alias: str
     baseline: str
     canary: str | None = Field(None, description="the only other version that may be overwritten")
+    past_codedeploy: bool = Field(
+        False,
+        description="CodeDeploy rolled back to whatever it holds for good: overwrite that too",
+    )
 
 
 class AlarmsInput(Message):

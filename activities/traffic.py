@@ -103,10 +103,13 @@ class Traffic:
 
         It writes even when the alias looks right already: the write changes the `RevisionId`, so a
         shift that is still in flight from a lost worker can no longer land after it. A third
-        version at the alias is a person's decision and stays, said in the log.
+        version at the alias is a person's decision and stays, said in the log; but without a
+        person's note it is CodeDeploy's, where that has rolled back as well.
         """
         alias = self.read(order.function, order.alias)
-        if {alias.version, alias.canary} - {order.baseline, order.canary, None}:
+        is_third = bool({alias.version, alias.canary} - {order.baseline, order.canary, None})
+        is_codedeploys = order.past_codedeploy and not Note.from_description(alias.description)
+        if is_third and not is_codedeploys:
             activity.logger.error(
                 "%s serves %s, which is not of this release: left alone",
                 order.function,

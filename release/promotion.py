@@ -175,6 +175,8 @@ class PromotionStatus(Message):
     baseline_version: str | None = None
     canary_version: str | None = None
     tests: tuple[CheckResult, ...] = ()
+    preflight: tuple[CheckResult, ...] = Field((), description="what a rollback will need")
+    smoke: tuple[CheckResult, ...] = Field((), description="the new version, at weight 0")
     items: tuple[ItemState, ...] = Field((), description="both checklists, from when they begin")
     quorum: tuple[RoleStanding, ...] = ()
     votes: tuple[Vote, ...] = ()

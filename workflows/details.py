@@ -10,6 +10,7 @@ from release.promotion import (
     StepRecord,
 )
 from release.text import percent
+from release.verdict import CheckResult
 
 _GAP = "\u2003"  # the UI sets its tables without any space between the columns
 _MOST_EVIDENCE = 200  # characters of it shown here; `starter.py checklist` has all
@@ -30,8 +31,10 @@ def markdown(status: PromotionStatus, request: PromotionRequest) -> str:
         _quorum(status),
         _ladder(status),
         status.request if status.stage is Stage.APPROVAL else "",
+        _results("smoke at weight 0", status.smoke),
+        _results("preflight", status.preflight),
         _checklist(status),
-        _tests(status),
+        _results("integration test", status.tests),
         _inbox(status),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -160,11 +163,13 @@ def _item(item: ItemState) -> str:
     return f"| {_cell(item.text)} | {_GAP}**{item.answer.value}**: {_cell(known)} |"
 
 
-def _tests(status: PromotionStatus) -> str:
-    if not status.tests:
+def _results(title: str, results: tuple[CheckResult, ...]) -> str:
+    if not results:
         return ""
-    rows = ["| integration test | evidence |", "|---|---|"]
-    rows += [f"| {t.text} | {_GAP}{t.verdict.value}: {_cell(t.evidence)} |" for t in status.tests]
+    rows = [f"| {title} | evidence |", "|---|---|"]
+    rows += [
+        f"| {_cell(r.text)} | {_GAP}**{r.verdict.value}**: {_cell(r.evidence)} |" for r in results
+    ]
     return "\n".join(rows)
 
 

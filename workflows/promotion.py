@@ -37,10 +37,12 @@ from release.report import needs_fix_report
 from workflows.inbox import Inbox
 from workflows.state import Ended, PromotionState
 from workflows.steps.admit import admit
+from workflows.steps.before_traffic import preflight, smoke
 from workflows.steps.build import build_artifacts
 from workflows.steps.complete_checklist import complete_checklist
 from workflows.steps.deploy_to_staging import deploy_to_staging
 from workflows.steps.publish import publish_versions, read_aliases, shift
+from workflows.steps.quarantine import quarantine
 from workflows.steps.request_approval import request_approval, void_approvals
 from workflows.steps.roll_back import roll_back, uninterrupted
 from workflows.steps.run_integration_tests import run_integration_tests
@@ -94,10 +96,12 @@ class PromotionWorkflow:
         """Production's baseline, once the quorum agreed to exactly what will be done."""
         for _ in range(MOST_QUESTIONS):
             await complete_checklist(self.state)
+            await preflight(self.state)
             await request_approval(self.state)
             if not await wait_for_approval(self.state):
                 void_approvals(self.state, "an answer of the checklist changed")
                 continue
+            await preflight(self.state)  # a day may have passed since it was shown
             baseline = await read_aliases(self.state, "prod")
             self.state.stop_if_aborted()
             self.state.end_if_over()
@@ -121,6 +125,7 @@ class PromotionWorkflow:
         try:
             canary |= await publish_versions(self.state, "prod", artifacts)
             self.state.show(canary_version=canary[api])
+            await smoke(self.state, canary)
             ladder = Ladder(self.state, baseline[api], canary[api])
             await ladder.climb()
             for name, alias in baseline.items():
@@ -130,11 +135,13 @@ class PromotionWorkflow:
                     self.state.stop_if_aborted()
             await ladder.settle()
             await disarm_alarms(ladder.watched)
-        except (Ended, FailureError, asyncio.CancelledError):
+        except (Ended, FailureError, asyncio.CancelledError) as end:
             await uninterrupted(roll_back(self.state, baseline, canary))
             if canary:
                 watched = Ladder(self.state, baseline[api], canary[api]).watched
                 await uninterrupted(disarm_alarms(watched))
+            if isinstance(end, Ended):  # judged; an abort says nothing of the commit
+                await uninterrupted(quarantine(self.state, end.reason))
             raise
 
     def _end_without_verdict(self, error: BaseException) -> None:

@@ -138,6 +138,7 @@ class CodeDeployStandIn:
         self.specs: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.faults: list[tuple[str, int, str, bool]] = []  # operation, status, code, after the act
+        self.last_good = OLD  # what a rollback deploys: its own last success, whatever was served
         self.rollback_may_end = threading.Event()
         self.rollback_may_end.set()
 
@@ -275,7 +276,7 @@ class CodeDeployStandIn:
     def _roll_back(self, back: dict[str, Any]) -> None:
         assert self.rollback_may_end.wait(20)
         with self.lock:
-            self.alias.write(OLD, {})
+            self.alias.write(self.last_good, {})
             back["status"] = "Succeeded"
 
     @staticmethod

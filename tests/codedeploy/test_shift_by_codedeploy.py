@@ -27,9 +27,15 @@ ALARMS = [
 ]
 
 
-def put_baseline_back(aws):
-    """The rollback's own write, retried as Temporal retries it."""
-    order = RollbackInput(function=FUNCTION, alias="live", baseline=OLD, canary=NEW)
+def put_baseline_back(aws, past_codedeploy=False):
+    """The write of the workflow's rollback."""
+    order = RollbackInput(
+        function=FUNCTION,
+        alias="live",
+        baseline=OLD,
+        canary=NEW,
+        past_codedeploy=past_codedeploy,
+    )
     ActivityEnvironment().run(aws.traffic.roll_back, order)
 
 
@@ -361,9 +367,43 @@ def test_end_is_waited_for_until_the_rollback_is_through(aws):
     assert aws.alias.serves() == {OLD: 1}
 
 
+def test_rollback_to_an_older_version_is_overwritten(aws):
+    """CodeDeploy deploys its own last success: that may be a version that we took back since."""
+    aws.stand_in.last_good = "7"
+    aws.begun()
+    aws.stand_in.alarm()
+
+    rolled_back = aws.end().result()
+    assert aws.alias.serves() == {"7": 1}
+    put_baseline_back(aws, past_codedeploy=rolled_back)
+
+    assert aws.alias.serves() == {OLD: 1}
+
+
+def test_intervention_while_codedeploy_rolls_back_stays(aws):
+    """A person's note says whose the version is: that is left alone."""
+    note = Note(hand=Hand.BREAK_GLASS, by="carol", reason="smoke", at=aws.order().since)
+    aws.alias.write("7", {}, Description=note.to_description())
+
+    put_baseline_back(aws, past_codedeploy=True)
+
+    assert aws.alias.serves() == {"7": 1}
+
+
+def test_older_version_at_the_alias_after_a_stop_is_codedeploys(aws):
+    """The reason of the end is the stop, not what the rollback then brought."""
+    aws.stand_in.last_good = "7"
+    running = aws.begun()
+    with aws.stand_in.lock:
+        aws.stand_in.alarm()
+        aws.alias.write("7", {})
+
+    assert "ALARM_ACTIVE" in running.result().judgement.reason
+
+
 def test_end_of_nothing_is_at_once(aws):
     """A release that never came as far as CodeDeploy has nothing to wait for."""
-    aws.end().result()
+    assert aws.end().result() is False
 
     assert aws.stand_in.asked("StopDeployment") == []
 

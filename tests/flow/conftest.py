@@ -22,6 +22,7 @@ from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -37,9 +38,14 @@ from activities.inputs import (
     CodeInput,
     DeploymentInput,
     NoticeInput,
+    PreflightInput,
     ProjectChecksInput,
+    QuarantineCheckInput,
+    QuarantineInput,
+    ReconcileInput,
     ReviewInput,
     ShiftInput,
+    SmokeInput,
     StagingInput,
     StepInput,
     StepResult,
@@ -49,6 +55,7 @@ from activities.traffic import Traffic
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
 from release.github import EnvironmentReview
+from release.lease import Note
 from release.policy import Policy, parse_policy
 from release.promotion import (
     Artifact,
@@ -170,6 +177,12 @@ class Script:
         self.holding = asyncio.Event()
         self.release = asyncio.Event()
         self.armed: list[str] = []
+        self.preflights: list[list[CheckResult]] = []
+        self.smoke_verdict = Verdict.PASSED
+        self.smoked: list[SmokeInput] = []
+        self.quarantined: dict[str, str] = {}
+        self.quarantine_error: Exception | None = None
+        self.notes: list[Note] = []
         self.by_codedeploy: Callable[[StepInput], None] = lambda _: None
         self.end_by_codedeploy: Callable[[DeploymentInput], None] = lambda _: None
         self.ended: list[str] = []
@@ -248,6 +261,34 @@ class Script:
         return []
 
     @activity.defn
+    async def preflight(self, order: PreflightInput) -> list[CheckResult]:
+        return self.preflights.pop(0) if self.preflights else [self._seen("preflight")]
+
+    @activity.defn
+    async def smoke(self, order: SmokeInput) -> list[CheckResult]:
+        self.smoked.append(order)
+        return [self._seen("smoke", self.smoke_verdict)]
+
+    @staticmethod
+    def _seen(name: str, verdict: Verdict = Verdict.PASSED) -> CheckResult:
+        return CheckResult(id=name, text=f"check {name}", verdict=verdict, evidence="seen")
+
+    @activity.defn
+    async def quarantine(self, order: QuarantineInput) -> None:
+        if self.quarantine_error:
+            raise self.quarantine_error
+        self.quarantined[order.sha] = order.reason
+
+    @activity.defn
+    async def refuse_quarantined(self, order: QuarantineCheckInput) -> None:
+        if order.sha in self.quarantined:
+            raise ApplicationError("quarantined", type="Quarantined", non_retryable=True)
+
+    @activity.defn
+    async def reconcile(self, order: ReconcileInput) -> list[Note]:
+        return self.notes
+
+    @activity.defn
     async def arm_alarms(self, order: ArmInput) -> Armed:
         self.armed.append(order.watched.canary)
         return Armed()
@@ -289,9 +330,10 @@ class Script:
         return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
 
     @activity.defn
-    async def end_deployment(self, order: DeploymentInput) -> None:
+    async def end_deployment(self, order: DeploymentInput) -> bool:
         self.end_by_codedeploy(order)
         self.ended.append(order.promotion)
+        return True
 
 
 def project_policy() -> Policy:
@@ -416,6 +458,11 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.read_environment_review,
                 script.notify,
                 script.supersede_older,
+                script.preflight,
+                script.smoke,
+                script.quarantine,
+                script.refuse_quarantined,
+                script.reconcile,
                 script.arm_alarms,
                 script.disarm_alarms,
                 script.shift_step,

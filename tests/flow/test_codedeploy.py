@@ -26,13 +26,13 @@ codedeploy_role = "arn:aws:iam::123456789012:role/codedeploy"
 """
 
 
-def brings(release_system, weight):
+def brings(release_system, weight, version=NEW):
     """CodeDeploy writes the weight, past the release and beside its description."""
 
     def write(_):
         whole = weight == 1
         release_system.aws.aliases[API] |= {
-            "FunctionVersion": NEW if whole else OLD,
+            "FunctionVersion": version if whole else OLD,
             "RoutingConfig": {} if whole else {"AdditionalVersionWeights": {NEW: weight}},
             "RevisionId": uuid.uuid4().hex,
         }
@@ -126,6 +126,18 @@ async def test_what_codedeploy_still_writes_is_undone(release_system):
 
     assert before == [{OLD: 1}]
     assert aws.serves() == {OLD: 1}
+
+
+async def test_older_version_that_codedeploy_rolls_back_to_is_undone(release_system):
+    """CodeDeploy's last good version need not be what production served before the release."""
+    script = release_system.script
+    script.by_codedeploy = brings(release_system, 0.3)
+    script.judge = lambda order: script.judgement(Verdict.FAILED)
+    script.end_by_codedeploy = brings(release_system, 1, version="7")
+
+    await (await promote(release_system)).result()
+
+    assert release_system.aws.serves() == {OLD: 1}
 
 
 async def test_abort_stops_codedeploy_and_puts_the_baseline_back(release_system):

@@ -7,6 +7,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options
 from workflows.state import PromotionState
+from workflows.steps.quarantine import refuse_quarantined
 
 
 async def admit(state: PromotionState) -> None:
@@ -20,3 +21,4 @@ async def admit(state: PromotionState) -> None:
     state.temporal_ui = admitted.temporal_ui
     state.is_admitted = True
     state.show(proof_needed=not admitted.accepts_claims)
+    await refuse_quarantined(state)

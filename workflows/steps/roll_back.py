@@ -28,27 +28,35 @@ async def roll_back(
     await asyncio.gather(*(_restore(baseline[name], canary.get(name)) for name in names))
     if state.policy.shift.strategy is Strategy.CODEDEPLOY and canary:
         # users are back on the old version; what CodeDeploy writes until it has ended is undone
-        await _end_deployment(state)
-        await _restore(baseline[state.policy.api], canary[state.policy.api])
+        rolled_back = await _end_deployment(state)
+        api = state.policy.api
+        await _restore(baseline[api], canary[api], past_codedeploy=rolled_back)
     state.show(weight=0.0)
 
 
-async def _restore(alias: AliasState, canary: str | None) -> None:
+async def _restore(alias: AliasState, canary: str | None, *, past_codedeploy: bool = False) -> None:
     await workflow.execute_activity_method(
         Traffic.roll_back,
         RollbackInput(
-            function=alias.function, alias=alias.alias, baseline=alias.version, canary=canary
+            function=alias.function,
+            alias=alias.alias,
+            baseline=alias.version,
+            canary=canary,
+            past_codedeploy=past_codedeploy,
         ),
         summary=f"{alias.function}: 100 % back to version {alias.version}",
         **options.ROLLBACK,
     )
 
 
-async def _end_deployment(state: PromotionState) -> None:
-    """CodeDeploy writes no more; if it refuses to answer for good, that stands in the record."""
+async def _end_deployment(state: PromotionState) -> bool:
+    """CodeDeploy writes no more; whether it rolled back as well.
+
+    If it refuses to answer for good, that stands in the record.
+    """
     info = workflow.info()
     try:
-        await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             CodeDeploy.end_deployment,
             DeploymentInput(
                 service=state.policy.service,
@@ -61,6 +69,7 @@ async def _end_deployment(state: PromotionState) -> None:
     except ActivityError as error:
         refusal = f"the deployment may go on, stop it by hand: {error.cause}"
         state.note("stop-deployment", "the release system", refusal, "")
+        return False
 
 
 async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,88 @@
+"""What is made sure of before any user meets the new version: preflight, and smoke at weight 0."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.inputs import PreflightInput, SmokeInput
+    from activities.preflight import Preflight
+    from activities.smoke import Smoke
+    from release.policy import alarm_period_seconds
+    from release.promotion import Outcome
+    from release.verdict import CheckResult, Verdict
+
+from workflows import options
+from workflows.state import Ended, PromotionState
+
+_TRIES, _AGAIN_AFTER = 4, timedelta(seconds=30)
+
+
+async def preflight(state: PromotionState) -> None:
+    """A rollback has all that it will need; seen before approval, and again before traffic moves.
+
+    Raises:
+        Ended: something is missing, or could not be measured in four tries.
+    """
+    worst = await _preflight(state)
+    for _ in range(_TRIES - 1):
+        if worst is None or worst.verdict is Verdict.FAILED:
+            break
+        await workflow.sleep(_AGAIN_AFTER)
+        worst = await _preflight(state)
+    if worst is not None:
+        raise Ended(Outcome.NEEDS_FIX, f"preflight: {worst.text}: {worst.evidence}")
+
+
+async def smoke(state: PromotionState, versions: dict[str, str]) -> None:
+    """The new version answers as it should, asked by its number: no user has met it yet.
+
+    Raises:
+        Ended: it does not, or that could not be measured.
+    """
+    policy = state.policy
+    results = await workflow.execute_activity_method(
+        Smoke.smoke,
+        SmokeInput(
+            service=policy.service,
+            environment="prod",
+            functions={name: policy.function_name(name, "prod") for name in policy.functions},
+            versions=versions,
+            api=policy.api,
+            sha=state.request.sha,
+        ),
+        summary="smoke: the new versions by their numbers, at weight 0",
+        **options.CHECKS,
+    )
+    state.show(smoke=tuple(results))
+    state.stop_if_aborted()
+    worst = _worst(results)
+    if worst is not None:
+        raise Ended(Outcome.ROLLED_BACK, f"smoke at weight 0: {worst.text}: {worst.evidence}")
+
+
+async def _preflight(state: PromotionState) -> CheckResult | None:
+    """What stands against it most, if anything does."""
+    policy = state.policy
+    results = await workflow.execute_activity_method(
+        Preflight.preflight,
+        PreflightInput(
+            service=policy.service,
+            environment="prod",
+            functions={name: policy.function_name(name, "prod") for name in policy.functions},
+            api=policy.api,
+            alias=policy.alias,
+            alarm_period_seconds=alarm_period_seconds(state.request.clock_factor),
+        ),
+        summary="preflight: what a rollback will need",
+        **options.CHECKS,
+    )
+    state.show(preflight=tuple(results))
+    state.stop_if_aborted()
+    return _worst(results)
+
+
+def _worst(results: list[CheckResult]) -> CheckResult | None:
+    order = (Verdict.FAILED, Verdict.INCONCLUSIVE)
+    found = [result for verdict in order for result in results if result.verdict is verdict]
+    return found[0] if found else None
