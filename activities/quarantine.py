@@ -11,8 +11,8 @@ from activities.aws import error_code
 from activities.git import git, is_ancestor
 from activities.inputs import AliasInput, QuarantineCheckInput, QuarantineInput, ReconcileInput
 from activities.quarantine_table import QuarantineTable
-from release.lease import Hand, Note
-from release.quarantine import TRAILER, Entry, blocking, refusal
+from release.lease import Note
+from release.quarantine import TRAILER, Entry, blocking, reason_of, refusal
 
 
 class Quarantine:
@@ -90,12 +90,11 @@ class Quarantine:
         if undone is None or (serving and is_ancestor(self._repository, undone[1], serving[1])):
             return None
         release, sha = undone
-        who = f" by {note.by}" if note.hand is Hand.BREAK_GLASS else ""
         return Entry(
             sha=sha,
             version=release,
             promotion=f"{alias.function}:{alias.alias}",
-            reason=f"{note.hand.value}{who}: {note.reason}",
+            reason=reason_of(note),
             at=note.at,
         )
 

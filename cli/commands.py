@@ -206,20 +206,9 @@ def finish_now(arguments: Any) -> int:
 def rollback(arguments: Any) -> int:
     """Production back to an earlier release."""
     laptop.enter_environment()
-    if arguments.break_glass:
-        from cli import break_glass
+    from cli import rollback as found
 
-        return break_glass.run(arguments)
-    try:
-        result = asyncio.run(promotions.roll_back(arguments.to, arguments.name, arguments.reason))
-    except Unreachable as silence:
-        hint = "without Temporal: starter.py rollback --break-glass --reason …"
-        raise Unreachable(f"{silence}; {hint}") from silence
-    if arguments.json:
-        print(result.model_dump_json())
-    for alias in result.aliases if not arguments.json else ():
-        print(f"{alias.function} serves version {alias.version}, all of its traffic")
-    return OK
+    return found.run(arguments)
 
 
 def quarantine(arguments: Any) -> int:

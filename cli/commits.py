@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Commits:
         """The commit is on the branch whose commits may be promoted."""
         if self._git("rev-parse", "--verify", "--quiet", self.branch) is None:
             raise CliError(f"no branch {self.branch!r} in {self.repository}; set RELEASE_BRANCH")
-        if not self._is_ancestor(sha, self.branch):
+        if not self.is_ancestor(sha, self.branch):
             raise CliError(f"{sha[:12]} is not on {self.branch}; merge it first")
 
     def check_not_behind(self, sha: str, live: str) -> None:
@@ -43,7 +44,7 @@ class Commits:
             return
         if sha == live:
             raise AlreadyLive(f"production runs {sha[:12]} already")
-        if self._is_ancestor(sha, live):
+        if self.is_ancestor(sha, live):
             raise CliError(
                 f"{sha[:12]} is behind what production runs ({live[:12]}); "
                 "to go back use `starter.py rollback`, or revert and promote the revert"
@@ -93,6 +94,37 @@ class Commits:
             found.add(known[0] if known else mailbox)
         return tuple(sorted(found))
 
+    def find_release(self, wanted: str) -> str | None:
+        """The commit of a release's tag, with or without its `v`, or of a revision."""
+        if wanted.startswith("-") or (wanted.isdigit() and len(wanted) < 7):
+            return None  # an option; or a Lambda version's number, which names no commit
+        for name in (f"refs/tags/v{wanted}", f"refs/tags/{wanted}", wanted):
+            found = self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+            if found is not None:
+                return found
+        return None
+
+    def released_as(self, sha: str) -> str:
+        """The version under which the commit was released: its own tag's, if it has one."""
+        tag = self._git("describe", "--tags", "--exact-match", "--match", "v[0-9]*", sha)
+        if tag is not None and re.fullmatch(r"v\d+\.\d+\.\d+", tag):
+            return f"{tag[1:]}+{sha[:7]}"
+        return self.version(sha)
+
+    def sources(self, sha: str) -> dict[str, str] | None:
+        """Function → its folder, as the commit has it; None if git lacks it, or a build in it.
+
+        The rest of its policy is not read: what was valid then need not be so today.
+        """
+        text = self._git("show", f"{sha}:release.toml")
+        if text is None:
+            return None
+        try:
+            functions = tomllib.loads(text)["functions"]
+            return {str(name): str(function["source"]) for name, function in functions.items()}
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
+            return None
+
     def in_order(self, versions: dict[str, str]) -> dict[str, str]:
         """Number → "<release> <sha>", ordered by the commits; as given if git lacks one of them.
 
@@ -111,7 +143,8 @@ class Commits:
         known = live is not None and self._git("cat-file", "-e", f"{live}^{{commit}}") is not None
         return f"{live}..{sha}" if known else f"{sha}~1..{sha}"
 
-    def _is_ancestor(self, sha: str, of: str) -> bool:
+    def is_ancestor(self, sha: str, of: str) -> bool:
+        """Whether the one commit leads to the other; False where git does not know both."""
         return self._git("merge-base", "--is-ancestor", sha, of) is not None
 
     def _git(self, *arguments: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 from cli import aws
 from cli.errors import CliError
 from release.drill import NOOP
-from release.lease import Lease
+from release.lease import Lease, Note
 from release.policy import Policy
 from release.way_back import after, before, named
 
@@ -26,6 +26,7 @@ class Live:
     canary: str | None = None
     weight: float = 0.0
     baseline: str | None = None
+    note: Note | None = None
 
 
 def live(policy: Policy, environment: str, client: Any | None = None) -> Live | None:
@@ -43,7 +44,8 @@ def live(policy: Policy, environment: str, client: Any | None = None) -> Live | 
     weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     canary, weight = next(iter(weights.items()), (None, 0.0))
     variables = found.get("Environment", {}).get("Variables", {})
-    lease = Lease.from_description(alias.get("Description", ""))
+    description = alias.get("Description", "")
+    lease = Lease.from_description(description)
     return Live(
         function=function,
         version=alias["FunctionVersion"],
@@ -52,6 +54,7 @@ def live(policy: Policy, environment: str, client: Any | None = None) -> Live | 
         canary=canary,
         weight=weight,
         baseline=lease.baseline if lease else None,
+        note=Note.from_description(description),
     )
 
 

@@ -1,7 +1,6 @@
 """Promotions from the command line: start one, send it a message, look at it."""
 
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -12,19 +11,17 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from cli import aws, production, quarantine
+from cli import production, quarantine
 from cli.commits import Commits
-from cli.errors import CliError, Refused
+from cli.errors import CliError
 from cli.temporal import PROOF_TIMEOUT, RPC_TIMEOUT, temporal
 from release.decisions import Decision, impossible_quorum
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest, PromotionStatus, Stage, promotion_id
-from release.rollback import AliasTarget, RollbackRequest, RollbackResult
 from settings import TASK_QUEUE, Settings
 from workflows.details import summary
 from workflows.promotion import PromotionWorkflow
-from workflows.rollback import RollbackWorkflow
 from workflows.state import SERVICE, SHA, STAGE, VERSION
 
 _WATCHES = {"shift_step", "shift_by_codedeploy"}  # activities whose heartbeat has counts
@@ -173,62 +170,6 @@ async def list_promotions(identity: str) -> list[dict[str, Any]]:
                 }
             )
         return sorted(found, key=lambda row: row["started"], reverse=True)
-
-
-async def roll_back(wanted: str | None, name: str, reason: str) -> RollbackResult:
-    """Production serves the release before, or the one that is wanted."""
-    repository = commits()
-    policy = repository.policy(repository.resolve("HEAD"))
-    request = _rollback_request(policy, wanted, name, reason)
-    async with temporal(name) as client:
-        await _refuse_while_shifting(client, policy)
-        result = await client.execute_workflow(
-            RollbackWorkflow.run,
-            request,
-            id=f"rollback/{policy.service}",
-            task_queue=TASK_QUEUE,
-            static_summary=f"production back to {request.release}, by {name}",
-            execution_timeout=timedelta(hours=1),
-        )
-    if result.failures:
-        raise Refused("; ".join(result.failures))
-    return result
-
-
-async def _refuse_while_shifting(client: Client, policy: Policy) -> None:
-    """A promotion that moves production's alias is stopped by `abort`, never from beside it."""
-    query = (
-        f"WorkflowId STARTS_WITH 'promotion/{policy.service}/' AND ExecutionStatus = 'Running' "
-        f"AND ReleaseStage IN ('{Stage.PRODUCTION}', '{Stage.SHIFT}', '{Stage.BAKE}')"
-    )
-    async for run in client.list_workflows(query):
-        raise CliError(f"{run.id} is shifting production now; stop it with `starter.py abort`")
-
-
-def _rollback_request(
-    policy: Policy, wanted: str | None, name: str, reason: str
-) -> RollbackRequest:
-    client = aws.client("lambda")
-    now = production.live(policy, "prod", client)
-    if now is None:
-        raise CliError("production has no release yet")
-    versions = production.released_versions(now.function, client)
-    release = versions[production.rollback_target(now, versions, wanted)]
-    targets = []
-    for function in policy.functions:
-        full_name = policy.function_name(function, "prod")
-        known = production.released_versions(full_name, client)
-        number = next((n for n, d in reversed(known.items()) if d == release), None)
-        if number is None:
-            raise CliError(f"{full_name} has no version of {release}")
-        targets.append(AliasTarget(function=full_name, alias=policy.alias, version=number))
-    return RollbackRequest(
-        service=policy.service,
-        release=release,
-        targets=tuple(targets),
-        requested_by=name,
-        reason=reason or "no reason given",
-    )
 
 
 def live_json(policy: Policy) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, Field
 
+from release.lease import Hand, Note
 from release.message import Message
 
 PARTITION = "QUARANTINE#prod"
@@ -82,6 +83,12 @@ class Entry(Message):
             released=released,
             earlier=tuple(former["S"] for former in item.get("earlier", {}).get("L", [])),
         )
+
+
+def reason_of(note: Note) -> str:
+    """Why a commit was taken out past Temporal, and by whom; the guard is no person."""
+    who = f" by {note.by}" if note.hand is Hand.BREAK_GLASS else ""
+    return f"{note.hand.value}{who}: {note.reason}"
 
 
 def release_fields(released: Released) -> dict[str, Any]:

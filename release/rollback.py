@@ -1,6 +1,6 @@
 """The values of a manual rollback."""
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from release.message import Message
 from release.promotion import AliasState
@@ -11,7 +11,26 @@ class AliasTarget(Message):
 
     function: str
     alias: str
+    version: str = Field(description="empty in a request: Lambda has none of the release any more")
+
+
+class Source(Message):
+    """A release as git has it: enough to build and to publish it again, the same bytes."""
+
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
     version: str
+    bucket: str
+    folders: dict[str, str] = Field(description="function's full name → its folder in the commit")
+
+
+class Undone(Message):
+    """A release that went out of service, to be quarantined."""
+
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+    version: str
+    reason: str
+    at: AwareDatetime | None = Field(None, description="when, if not by this rollback")
+    table: str = Field(description="the environment's table")
 
 
 class RollbackRequest(Message):
@@ -19,9 +38,11 @@ class RollbackRequest(Message):
 
     service: str
     release: str = Field(description="the release's version and commit, for people")
-    targets: tuple[AliasTarget, ...] = Field(min_length=1)
+    targets: tuple[AliasTarget, ...] = Field(min_length=1, description="the API's first")
     requested_by: str
     reason: str
+    source: Source | None = Field(None, description="for what Lambda has no more, if git has it")
+    undone: tuple[Undone, ...] = ()
 
 
 class RollbackResult(Message):
@@ -29,3 +50,5 @@ class RollbackResult(Message):
 
     aliases: tuple[AliasState, ...]
     failures: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = Field((), description="commits that stay out from now on")
+    warnings: tuple[str, ...] = ()

@@ -1,11 +1,29 @@
-"""Real parts for going back: ministack's Lambda, S3 and DynamoDB, over HTTP."""
+"""Real parts for going back: ministack, Temporal's server, a repository."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
 
 import pytest
+import pytest_asyncio
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
+from activities.build import Build
+from activities.deploy import Deploy
+from activities.quarantine import Quarantine
+from activities.traffic import Traffic
+from settings import TASK_QUEUE
+from tests.commands.conftest import Repository, repository, starter, state_dir
+from tests.flow.conftest import ReleaseSystem, temporal
 from tests.local import front_door_parts as parts
 from tests.rollback.production_parts import Production
+from tests.service.service_parts import new_table
+from workflows.promotion import PromotionWorkflow
+from workflows.rollback import RollbackWorkflow
+
+__all__ = ["repository", "starter", "state_dir", "temporal"]
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +39,55 @@ def production(control_plane: int) -> Iterator[Production]:
     production = Production(control_plane)
     yield production
     production.forget()
+
+
+@pytest.fixture
+def table(production: Production) -> Iterator[Any]:
+    """Production's table, empty."""
+    table = new_table(production.endpoint, "crypto-watch-prod")
+    yield table
+    table.delete()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def release_system(
+    temporal: WorkflowEnvironment,
+    production: Production,
+    repository: Repository,
+    table: Any,
+) -> AsyncIterator[ReleaseSystem]:
+    """A worker that builds, publishes, shifts and rolls back for real; the rest is scripted."""
+    system = ReleaseSystem(temporal, queue=TASK_QUEUE)
+    script = system.script
+    s3, dynamodb = production.client("s3"), production.client("dynamodb")
+    traffic = script.traffic = Traffic(production.lambda_)
+    quarantine = Quarantine(dynamodb, repository.folder, production.lambda_)
+    with ThreadPoolExecutor(8) as threads:
+        async with Worker(
+            temporal.client,
+            task_queue=TASK_QUEUE,
+            workflows=[PromotionWorkflow, RollbackWorkflow],
+            activities=[
+                Build(repository.folder, s3).build_artifacts,
+                Deploy(production.lambda_).publish_version,
+                traffic.record_baseline,
+                traffic.shift_traffic,
+                traffic.roll_back,
+                traffic.point_alias,
+                quarantine.quarantine,
+                script.admit_request,
+                script.run_integration_tests,
+                script.check_staging,
+                script.run_project_checks,
+                script.read_check_runs,
+                script.notify,
+                script.supersede_older,
+                script.arm_alarms,
+                script.disarm_alarms,
+                script.shift_step,
+            ],
+            activity_executor=threads,
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+            workflow_failure_exception_types=[Exception],
+        ):
+            yield system

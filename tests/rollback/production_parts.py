@@ -10,6 +10,7 @@ from tests.local import front_door_parts as parts
 BUCKET = "crypto-watch-artifacts"
 FUNCTIONS = ("crypto-watch-api-prod", "crypto-watch-fetcher-prod")
 API, FETCHER = FUNCTIONS
+STAGING = ("crypto-watch-api-staging", "crypto-watch-fetcher-staging")
 
 
 class Production:
@@ -28,9 +29,9 @@ class Production:
         """A client of its own."""
         return parts.client(service, self.port)
 
-    def create(self, release: str, sha: str) -> None:
-        """Both functions exist, and their aliases serve this release as version 1."""
-        for function in FUNCTIONS:
+    def create(self, release: str, sha: str, functions: tuple[str, ...] = FUNCTIONS) -> None:
+        """The functions exist, and their aliases serve this release as version 1."""
+        for function in functions:
             self.lambda_.create_function(
                 FunctionName=function,
                 Runtime="python3.13",
@@ -96,8 +97,8 @@ class Production:
         return {v["Version"]: v["Description"] for v in found if v["Version"] != "$LATEST"}
 
     def forget(self) -> None:
-        """Neither function exists."""
-        for function in FUNCTIONS:
+        """No function exists."""
+        for function in (*FUNCTIONS, *STAGING):
             with contextlib.suppress(self.lambda_.exceptions.ResourceNotFoundException):
                 self.lambda_.delete_function(FunctionName=function)
 

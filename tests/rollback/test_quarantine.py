@@ -1,7 +1,6 @@
 """The quarantine's activities, on a real table and a real repository."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,13 +37,16 @@ class Yard:
 
     def refusal(self, sha: str) -> str | None:
         """What the promotion of a commit is refused with."""
-        try:
-            order = QuarantineCheckInput(table=self.name, sha=sha)
+        order = QuarantineCheckInput(table=self.name, sha=sha)
+        text = self.activities.refusal(order)
+        if text is not None:
+            with pytest.raises(ApplicationError) as refused:
+                ActivityEnvironment().run(self.activities.refuse_quarantined, order)
+            assert (refused.value.type, refused.value.non_retryable) == ("Quarantined", True)
+            assert refused.value.message == text
+        else:
             ActivityEnvironment().run(self.activities.refuse_quarantined, order)
-        except ApplicationError as error:
-            assert (error.type, error.non_retryable) == ("Quarantined", True)
-            return error.message
-        return None
+        return text
 
     def reconcile(self) -> list[Note]:
         """The notes at both aliases."""
@@ -55,13 +57,6 @@ class Yard:
 
     def release(self, sha: str, at: datetime) -> bool:
         return self.table.release(sha, Released(by="alice", reason="a false alarm", at=at))
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    return Repository(folder)
 
 
 @pytest.fixture
