@@ -12,7 +12,7 @@ from activities.measure import Bucket, Measure
 from activities.watch import Watch
 from release.judgement import Looked, is_shared_incident, judge_harm
 from release.promotion import Counts, StepJudgement
-from release.sequential import CRASHED, FAILED, Metric, Pair, metrics
+from release.sequential import BUCKET_SECONDS, CRASHED, FAILED, Metric, Pair, metrics
 
 _HEARTBEAT_SECONDS = 1.0
 _MOST_WEIGHTS = 5  # of the past: what is read late is never older than that
@@ -102,7 +102,7 @@ class Watching:
             pair = bucket.pairs.get(metric.name)
             if pair is None:
                 continue
-            self.progress.test.add(metric, weight, pair)
+            self.progress.test.add(metric, weight, pair, max(1, seconds // BUCKET_SECONDS))
             if metric.name in (FAILED.name, CRASHED.name):
                 self._show(metric.name, pair)
 

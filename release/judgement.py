@@ -6,11 +6,16 @@ from datetime import timedelta
 from release.ladder import low_traffic_text, wanted_requests
 from release.policy import LowTraffic, Shift, ShiftStep
 from release.promotion import Counts, StepJudgement
-from release.sequential import CRASHED, FAILED, SUSPICION, Metric, Pair, SequentialTest
+from release.sequential import CRASHED, FAILED, Metric, Pair, SequentialTest
 from release.verdict import Verdict
 
-_INCIDENT_RATE, _INCIDENT_FAILURES = 0.05, 3
-"""The flow's error rate, on the old version: then a red alarm is not the release's doing."""
+_WORSE = 10.0
+"""Evidence from which on an incident is no excuse: a harmless release meets so much in less than
+one of ten incidents, and 3 in one of three."""
+
+_ALARMS_SEE = 60
+"""Buckets: five minutes. Two minutes that breach, one until they no longer do, and up to two that
+CloudWatch takes to see either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +55,13 @@ def judge_harm(
 
 
 def is_shared_incident(test: SequentialTest, tested: tuple[Metric, ...]) -> bool:
-    """Whether the old version fails as well, and nothing says that the new one is worse."""
-    if test.strength(tested) >= SUSPICION:
+    """Whether the old version fails as well, and nothing says that the new one is worse.
+
+    An alarm is red minutes after it happened: what it has seen is looked for as far back.
+    """
+    if test.strength(tested) >= _WORSE:
         return False
-    for name in (FAILED.name, CRASHED.name):
-        wealth = test.wealth.get(name)
-        pairs = wealth.recent if wealth else []
-        events = sum(pair.baseline_events for pair in pairs)
-        exposed = sum(pair.baseline_exposed for pair in pairs)
-        if events >= _INCIDENT_FAILURES and events > _INCIDENT_RATE * exposed:
-            return True
-    return False
+    return any(test.had_incident(metric, _ALARMS_SEE) for metric in (FAILED, CRASHED))
 
 
 def judge_end(

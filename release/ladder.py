@@ -24,12 +24,20 @@ def first_weight(shift: Shift, requests_per_second: float | None) -> float:
     return min(LARGEST_START, max(shift.min_weight, wanted))
 
 
-def rungs(shift: Shift, requests_per_second: float | None = None) -> tuple[ShiftStep, ...]:
-    """The whole ladder; its last rung is 100 %, held for the bake."""
+def rungs(
+    shift: Shift,
+    requests_per_second: float | None = None,
+    bucket: timedelta = timedelta(0),
+) -> tuple[ShiftStep, ...]:
+    """The whole ladder; its last rung is 100 %, held for the bake.
+
+    The steps of a pre-ramp and of `adaptive` are as many as fit, each at least a `bucket` long: a
+    weight that nothing is measured at teaches nothing.
+    """
     first = first_weight(shift, requests_per_second)
     match shift.strategy:
         case Strategy.LINEAR:
-            below = _approach(shift, first)
+            below = _approach(shift, first, bucket)
             count = round(1 / shift.step)
             above = [
                 (min(1.0, number * shift.step), shift.every)
@@ -37,11 +45,11 @@ def rungs(shift: Shift, requests_per_second: float | None = None) -> tuple[Shift
             ]
             climb = [*below, *((w, d) for w, d in above if w < 1)]
         case Strategy.CANARY:
-            climb = [*_approach(shift, first), (shift.step, shift.hold)]
+            climb = [*_approach(shift, first, bucket), (shift.step, shift.hold)]
         case Strategy.ADAPTIVE:
+            steps = _fitting(ADAPTIVE_STEPS, shift.total, bucket)
             climb = [
-                (first ** (1 - number / ADAPTIVE_STEPS), shift.total / ADAPTIVE_STEPS)
-                for number in range(ADAPTIVE_STEPS)
+                (first ** (1 - number / steps), shift.total / steps) for number in range(steps)
             ]
         case _:
             climb = []
@@ -74,15 +82,16 @@ def time_to_full(shift: Shift) -> timedelta:
     return sum((rung.min_duration for rung in rungs(shift)[:-1]), timedelta(0))
 
 
-def _approach(shift: Shift, first: float) -> list[tuple[float, timedelta]]:
+def _approach(shift: Shift, first: float, bucket: timedelta) -> list[tuple[float, timedelta]]:
     """From `first` to just below the first step, in the time that one step takes."""
     if not shift.pre_ramp or first >= shift.step:
         return []
-    growth = shift.step / first
-    return [
-        (first * growth ** (number / PRE_RAMP_STEPS), shift.every / PRE_RAMP_STEPS)
-        for number in range(PRE_RAMP_STEPS)
-    ]
+    growth, steps = shift.step / first, _fitting(PRE_RAMP_STEPS, shift.every, bucket)
+    return [(first * growth ** (number / steps), shift.every / steps) for number in range(steps)]
+
+
+def _fitting(most: int, time: timedelta, bucket: timedelta) -> int:
+    return most if not bucket else max(1, min(most, time // bucket))
 
 
 def _rounded(weight: float) -> float:

@@ -6,7 +6,9 @@ multiplied (as in the anytime-valid logrank test of ter Schure, Pérez-Ortiz, Ly
 2024), mixed over a grid of how much worse it may be, over metrics, and over when it began.
 By Ville's inequality the sum exceeds 1/alpha with a probability of at most alpha for a version that
 is not worse, however often one looks, whatever the base rates do: an incident that both versions
-share cancels out. Pure floats, no clock; an update costs some ten microseconds.
+share cancels out. Pure floats, no clock; an update costs a few microseconds.
+
+Buckets are five seconds long; a longer one says how many of them it is as long as (`length`).
 """
 
 import math
@@ -19,14 +21,17 @@ ALPHA = 0.01
 SUSPICION = 3.0
 """From here on the evidence is worth a step back."""
 
+BUCKET_SECONDS = 5
+
 _FIRST_STAKE = 0.6
-_RESTARTS = 40  # of 15 s each: enough for the longest of the ladders, ten minutes
+_RESTARTS = 40  # every 15 s: enough for the longest of the ladders, ten minutes
 _RESTART_EVERY = 3  # buckets
 _FEW = 5  # below this many requests of a version the configured weight is the better share
 _RECENT = 12  # buckets: a minute of five-second ones
 _GROWTH, _GROWN_WITHIN = 1.2, 6  # buckets: half a minute
 _MOST_SUSPICION = 36  # buckets: three minutes of stepping back, or releases would get stuck
 _LARGEST, _STEEPEST = 1e100, 400.0
+_INCIDENT_RATE, _INCIDENT_FAILURES = 0.05, 3  # the flow's alarm, read on the old version
 
 
 class Metric(NamedTuple):
@@ -84,7 +89,9 @@ class Pair(NamedTuple):
 
     def plus(self, other: "Pair") -> "Pair":
         """Both together."""
-        return Pair(*(a + b for a, b in zip(self, other, strict=True)))
+        a, b, c, d = self
+        e, f, g, h = other
+        return Pair(a + e, b + f, c + g, d + h)
 
     @property
     def excess(self) -> float:
@@ -105,8 +112,10 @@ class Wealth:
     points: list[float]  # per grid point
     reserve: float = 1.0
     buckets: int = 0
+    restarts: int = 0
     total: Pair = _NOTHING
     recent: list[Pair] = field(default_factory=list)
+    incident_ago: int | None = None  # buckets since the old version failed as the alarms forbid
 
     @property
     def sum(self) -> float:
@@ -122,25 +131,34 @@ class SequentialTest:
     strengths: list[float] = field(default_factory=list)
     suspicions: int = 0
 
-    def add(self, metric: Metric, weight: float, pair: Pair) -> None:
+    def add(self, metric: Metric, weight: float, pair: Pair, length: int = 1) -> None:
         """One closed bucket of one metric; `weight` is the one that was configured during it."""
         wealth = self.wealth.get(metric.name)
         if wealth is None:
             wealth = self.wealth[metric.name] = Wealth([0.0] * len(metric.grid))
         _stake(wealth, metric)
         if pair.canary_events or pair.baseline_events:
-            share = _share(weight, pair)
+            share = _share(weight, pair, length)
             if 0 < share < 1:
                 for number, (ratio, _) in enumerate(metric.grid):
                     factor = _likelihood_ratio(ratio, metric.null_ratio, share, pair)
                     wealth.points[number] = min(wealth.points[number] * factor, _LARGEST)
-        wealth.buckets += 1
+        wealth.buckets += length
         wealth.total = wealth.total.plus(pair)
-        wealth.recent = [*wealth.recent[1 - _RECENT :], pair]
+        wealth.recent.append(pair)
+        del wealth.recent[: -max(1, _RECENT // length)]
+        if pair.baseline_events and _is_incident(wealth.recent):
+            wealth.incident_ago = 0
+        elif wealth.incident_ago is not None:
+            wealth.incident_ago += length
 
     def strength(self, tested: tuple[Metric, ...]) -> float:
         """E, the evidence that the canary is worse; 1 says nothing, 1/alpha is enough."""
-        return sum(metric.share * self._sum(metric) for metric in tested)
+        strength = 0.0
+        for metric in tested:
+            wealth = self.wealth.get(metric.name)
+            strength += metric.share * (wealth.sum if wealth else 1.0)
+        return strength
 
     def worst(self, tested: tuple[Metric, ...], alpha: float = ALPHA) -> Metric | None:
         """The metric for which the canary is to be rolled back, or None.
@@ -157,7 +175,7 @@ class SequentialTest:
         excess = max(wealth.total.excess, recently.excess)
         return worst if excess >= worst.min_excess else None
 
-    def tick(self, tested: tuple[Metric, ...]) -> bool:
+    def tick(self, tested: tuple[Metric, ...], length: int = 1) -> bool:
         """Called once a bucket: whether to step back.
 
         Only while the evidence grows and only for so long in all: a spotless baseline never lowers
@@ -165,12 +183,18 @@ class SequentialTest:
         """
         now = self.strength(tested)
         before = self.strengths[0] if self.strengths else 1.0
-        self.strengths = [*self.strengths[1 - _GROWN_WITHIN :], now]
+        self.strengths = [*self.strengths, now][-max(1, _GROWN_WITHIN // length) :]
         suspicious = (
             now >= SUSPICION and now >= _GROWTH * before and self.suspicions < _MOST_SUSPICION
         )
-        self.suspicions += suspicious
+        self.suspicions += suspicious * length
         return suspicious
+
+    def had_incident(self, metric: Metric, within: int) -> bool:
+        """Whether the old version failed by itself in the last so many buckets."""
+        wealth = self.wealth.get(metric.name)
+        ago = wealth.incident_ago if wealth else None
+        return ago is not None and ago <= within
 
     def total(self, metric: Metric) -> Pair:
         """All that was counted of a metric."""
@@ -182,11 +206,19 @@ class SequentialTest:
         return wealth.sum if wealth else 1.0
 
 
+def _is_incident(pairs: list[Pair]) -> bool:
+    events = sum(pair.baseline_events for pair in pairs)
+    exposed = sum(pair.baseline_exposed for pair in pairs)
+    return events >= _INCIDENT_FAILURES and events > _INCIDENT_RATE * exposed
+
+
 def _stake(wealth: Wealth, metric: Metric) -> None:
+    due = wealth.buckets // _RESTART_EVERY - wealth.restarts
     if wealth.buckets == 0:
         stake = _FIRST_STAKE
-    elif wealth.buckets % _RESTART_EVERY == 0:
-        stake = (1 - _FIRST_STAKE) / _RESTARTS
+    elif due:
+        stake = due * (1 - _FIRST_STAKE) / _RESTARTS
+        wealth.restarts += due
     else:
         return
     stake = min(stake, wealth.reserve)
@@ -195,12 +227,15 @@ def _stake(wealth: Wealth, metric: Metric) -> None:
         wealth.points[number] += stake * prior
 
 
-def _share(weight: float, pair: Pair) -> float:
+def _share(weight: float, pair: Pair, length: int) -> float:
     # looks at the requests only, never at the failures: that keeps the mean at 1
     canary, baseline = pair.canary_exposed, pair.baseline_exposed
-    if canary >= _FEW and baseline >= _FEW:
-        return canary / (canary + baseline)
-    return weight
+    if canary < _FEW or baseline < _FEW:
+        return weight
+    share = canary / (canary + baseline)
+    # within a long bucket the weight may have grown while the failures did: its mean share would
+    # blame the canary for them (2 to 4 % false rollbacks), the larger one never does
+    return max(weight, share) if length > 1 else share
 
 
 def _likelihood_ratio(ratio: float, null_ratio: float, share: float, pair: Pair) -> float:

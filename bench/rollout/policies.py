@@ -12,7 +12,16 @@ from release.judgement import Looked, is_shared_incident, judge_end, judge_harm
 from release.ladder import next_rung, rungs
 from release.policy import Shift, ShiftStep, Strategy
 from release.promotion import Counts
-from release.sequential import FAILED, SLOW, VERY_SLOW, Pair, SequentialTest, metrics, route_metric
+from release.sequential import (
+    BUCKET_SECONDS,
+    FAILED,
+    SLOW,
+    VERY_SLOW,
+    Pair,
+    SequentialTest,
+    metrics,
+    route_metric,
+)
 from release.verdict import Verdict
 
 BAKE = 300.0
@@ -64,7 +73,7 @@ class Ours:
         self, dice: np.random.Generator, rate: float, strategy: Strategy, bucket: int, *, net: bool
     ) -> None:
         self._shift = Shift(strategy=strategy, routes=ROUTES)
-        self._ladder = rungs(self._shift, rate)
+        self._ladder = rungs(self._shift, rate, timedelta(seconds=bucket))
         self._index, self._since = 0, 0.0
         self._tested, self._test = metrics(ROUTES), SequentialTest()
         self._bucket, self._delay = bucket, 5.0 if bucket < 60 else 75.0
@@ -104,8 +113,8 @@ class Ours:
             for metric in self._tested:
                 pair = _pair(bucket, metric.name)
                 if pair is not None:
-                    self._test.add(metric, weight, pair)
-            step_back = self._test.tick(self._tested)
+                    self._test.add(metric, weight, pair, self._bucket // BUCKET_SECONDS)
+            step_back = self._test.tick(self._tested, self._bucket // BUCKET_SECONDS)
         return step_back
 
     def _look(self, now: float, *, step_back: bool) -> Looked:
