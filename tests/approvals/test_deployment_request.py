@@ -149,7 +149,7 @@ def test_many_changes_are_counted():
             "Gradual (from 2 % at most by a constant factor, to 100 % in 9 min)",
         ),
         (
-            Shift(strategy="codedeploy"),
+            Shift(strategy="codedeploy", codedeploy_role="arn:aws:iam::000000000000:role/cd"),
             "Gradual (AWS CodeDeploy: CodeDeployDefault.LambdaLinear10PercentEvery1Minute)",
         ),
     ],

@@ -15,7 +15,9 @@ CLIMBS = [Strategy.LINEAR, Strategy.CANARY, Strategy.ADAPTIVE]
 @pytest.mark.parametrize("rate", [None, 0.2, 10, 1000])
 def test_every_ladder_grows_and_ends_with_the_bake(strategy, rate):
     """No weight twice, none back; the last is all traffic, for the bake."""
-    ladder = rungs(Shift(strategy=strategy, codedeploy_role="arn:aws:iam::1:role/cd"), rate)
+    ladder = rungs(
+        Shift(strategy=strategy, codedeploy_role="arn:aws:iam::000000000000:role/cd"), rate
+    )
     weights = [rung.canary_weight for rung in ladder]
 
     assert weights == sorted(set(weights))
