@@ -15,6 +15,7 @@ from release.promotion import Counts, StepJudgement
 from release.sequential import BUCKET_SECONDS, CRASHED, FAILED, Metric, Pair, metrics
 
 _HEARTBEAT_SECONDS = 1.0
+_POLL_SECONDS = 2.0  # buckets close every five, but an alarm is to be seen sooner
 _MOST_WEIGHTS = 5  # of the past: what is read late is never older than that
 
 
@@ -64,13 +65,14 @@ class Watching:
         )
 
     def wait(self, now: datetime, **more: Any) -> None:
-        """Until the next bucket, or the end of the step's time.
+        """Until the next look at the alarms, or the end of the step's time.
 
         Raises:
             CancelledError: at once, when the activity is cancelled.
         """
         left = (self._order.min_duration - (now - self._order.since)).total_seconds()
-        poll = min(self._order.bucket_seconds, left) if left > 0 else self._order.bucket_seconds
+        poll = min(_POLL_SECONDS, self._order.bucket_seconds)
+        poll = min(poll, left) if left > 0 else poll
         deadline = now + timedelta(seconds=max(poll, 0.05))
         while (rest := (deadline - datetime.now(UTC)).total_seconds()) > 0:
             activity.wait_for_cancelled_sync(min(rest, _HEARTBEAT_SECONDS))
