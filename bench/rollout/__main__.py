@@ -107,7 +107,7 @@ def orders(*, quick: bool) -> Iterator[Order]:
                         scenario.name,
                         rate,
                         errors,
-                        max(40, runs // 5) if quick else runs,
+                        max(20, runs // 10) if quick else runs,
                     )
 
 
