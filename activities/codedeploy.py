@@ -13,8 +13,7 @@ from activities.inputs import DeploymentInput, StepInput, StepResult
 from activities.traffic import Traffic, not_ours
 from activities.watching import Watching
 from release.codedeploy import SUCCEEDED, app_spec, deployment_group
-from release.judgement import judge_blindness
-from release.promotion import AliasState, StepJudgement
+from release.promotion import StepJudgement
 from release.verdict import Verdict
 
 FOREIGN_DEPLOYMENT = "ForeignDeployment"
@@ -174,16 +173,11 @@ class _Attempt:
             raise
 
     def _watch(self) -> StepResult:
-        watching, measured_at = self._watching, datetime.now(UTC)
+        watching = self._watching
+        watching.measured_at = datetime.now(UTC)
         while True:
             now = datetime.now(UTC)
-            try:
-                judgement = self._judge(now)
-                measured_at = now
-            except (ClientError, BotoCoreError) as error:
-                activity.logger.warning("could not measure: %s", error)
-                blind = now - measured_at
-                judgement = judge_blindness(self._order.shift, blind, str(error), watching.look)
+            judgement = watching.unless_blind(self._judge, now)
             watching.heartbeat(weight=self._weight)
             if judgement is not None:
                 if judgement.verdict is not Verdict.PASSED:
@@ -203,7 +197,9 @@ class _Attempt:
         if harm is not None or not deployment.is_over:
             return harm
         if self._weight != 1:
-            raise not_ours(self._whole(), self._alias)
+            order = self._order
+            whole = self._alias.serving(order.baseline, order.watched.canary, 1)
+            raise not_ours(whole, self._alias)
         seen = self._watching.look.canary
         failed = f"{seen.failures} of {seen.requests} requests failed so far"
         text = f"CodeDeploy deployment {deployment.id} succeeded; {failed}"
@@ -227,10 +223,6 @@ class _Attempt:
             self._watching.weigh(self._looked_at, weight)
             self._weight = weight
         self._looked_at = now
-
-    def _whole(self) -> AliasState:
-        whole = {"version": self._order.watched.canary, "canary": None, "weight": 0.0}
-        return self._alias.model_copy(update=whole)
 
     def _concluded(self, verdict: Verdict, reason: str) -> StepJudgement:
         watching = self._watching

@@ -113,7 +113,8 @@ def translated(error: ClientError) -> BaseException:
     """The error, as one that is not retried if no retry can help."""
     code = error_code(error)
     if not _FOR_GOOD.fullmatch(code):
-        return error  # type: ignore[no-any-return]
+        untranslated: BaseException = error
+        return untranslated
     message = error.response.get("Error", {}).get("Message", "")
     text = f"CodeDeploy refused {error.operation_name}: {code}: {message}"
     return ApplicationError(text, type=REFUSED, non_retryable=True)

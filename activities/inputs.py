@@ -1,6 +1,6 @@
 """What the activities are asked, and what they answer: the values between workflow and effect."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
@@ -102,6 +102,11 @@ class Progress(Message):
     crashes_until: AwareDatetime = Field(description="the same for Lambda's own metrics")
     weights: tuple[tuple[AwareDatetime, float], ...] = Field((), description="(since, weight)")
     preexisting_alarms: tuple[str, ...] = ()
+
+    def weighed(self, since: datetime, weight: float) -> "Progress":
+        """From `since` on the canary has this weight; what is read late is no older than five."""
+        weights = (*self.weights[-4:], (since, weight))
+        return self.model_copy(update={"weights": weights})
 
 
 class StepInput(Message):

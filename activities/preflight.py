@@ -19,9 +19,7 @@ from activities.measured import measured
 from activities.staging import Check
 from release.lease import Lease, Note
 from release.verdict import CheckResult
-
-ROLLBACK_ALIAS = "rollback"
-"""Names the version that a rollback returns to: Lambda deletes no version that an alias names."""
+from release.way_back import ROLLBACK_ALIAS
 
 _PIN_DESCRIPTION = "keeps the version that a rollback returns to from being deleted"
 _IMPOSSIBLE_REVISION = "00000000-0000-0000-0000-000000000000"

@@ -11,7 +11,7 @@ from activities.traffic import Traffic
 from activities.watching import Watching
 from release import lease
 from release.alarms import alarm_prefix
-from release.judgement import judge_blindness, judge_end
+from release.judgement import judge_end
 from release.policy import ShiftStep
 from release.promotion import StepJudgement
 from release.verdict import Verdict
@@ -48,16 +48,10 @@ class _Step:
 
     def run(self) -> StepResult:
         watching = self._watching
-        measured_at = renewed_at = self._move()
+        watching.measured_at = renewed_at = self._move()
         while True:
             now = datetime.now(UTC)
-            try:
-                judgement = self._judge(now)
-                measured_at = now
-            except (ClientError, BotoCoreError) as error:
-                activity.logger.warning("could not measure: %s", error)
-                blind = now - measured_at
-                judgement = judge_blindness(self._order.shift, blind, str(error), watching.look)
+            judgement = watching.unless_blind(self._judge, now)
             watching.heartbeat()
             if judgement is not None:
                 return StepResult(

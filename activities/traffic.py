@@ -117,7 +117,7 @@ class Traffic:
             )
             return alias
         # a lost race raises and is retried at once with a fresh RevisionId, without limit
-        return self._write(alias.model_copy(update=_whole(order.baseline)))
+        return self._write(_whole(alias, order.baseline))
 
     @activity.defn
     def point_alias(self, order: AliasTarget) -> AliasState:
@@ -139,7 +139,7 @@ class Traffic:
                 ) from error
             raise
         alias = self.read(order.function, order.alias)
-        return self._write(alias.model_copy(update=_whole(order.version)))
+        return self._write(_whole(alias, order.version))
 
     def read(self, function: str, alias: str) -> AliasState:
         """The alias as AWS holds it now."""
@@ -160,19 +160,13 @@ class Traffic:
 
 
 def _target(order: ShiftInput) -> AliasState:
-    whole = order.weight == 1 or order.baseline == order.canary
-    return order.expected.model_copy(
-        update={
-            "version": order.canary if whole else order.baseline,
-            "canary": None if whole else order.canary,
-            "weight": 0.0 if whole else order.weight,
-            "description": order.lease.to_description() if order.lease else "",
-        }
-    )
+    description = order.lease.to_description() if order.lease else ""
+    moved = order.expected.serving(order.baseline, order.canary, order.weight)
+    return moved.model_copy(update={"description": description})
 
 
-def _whole(version: str) -> dict[str, Any]:
-    return {"version": version, "canary": None, "weight": 0.0, "description": ""}
+def _whole(alias: AliasState, version: str) -> AliasState:
+    return alias.serving(version, version, 1).model_copy(update={"description": ""})
 
 
 def _is_ours(alias: AliasState, lease: Lease | None) -> bool:

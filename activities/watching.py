@@ -1,22 +1,23 @@
 """Watching a release while its traffic moves, whoever moves it: counted, judged, told live."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from temporalio import activity
 from temporalio.exceptions import CancelledError
 
 from activities.inputs import StepInput
 from activities.measure import Bucket, Measure
 from activities.watch import Watch
-from release.judgement import Looked, is_shared_incident, judge_harm
+from release.judgement import Looked, is_shared_incident, judge_blindness, judge_harm
 from release.promotion import Counts, StepJudgement
 from release.sequential import BUCKET_SECONDS, CRASHED, FAILED, Metric, Pair, metrics
 
 _HEARTBEAT_SECONDS = 1.0
 _POLL_SECONDS = 2.0  # buckets close every five, but an alarm is to be seen sooner
-_MOST_WEIGHTS = 5  # of the past: what is read late is never older than that
 
 
 class Watching:
@@ -26,15 +27,15 @@ class Watching:
         self._order = order
         self._watch, self._measure = Watch(cloudwatch), Measure(cloudwatch)
         self._incident_since: datetime | None = None
+        self.measured_at = datetime.now(UTC)
         self.progress = order.progress
         self.tested: tuple[Metric, ...] = metrics(order.shift.routes)
         self.look = Looked(timedelta(0), 0, Counts(), Counts())
         self.ignored = order.progress.preexisting_alarms
 
-    def weigh(self, since: datetime, weight: float, most: int = _MOST_WEIGHTS) -> None:
+    def weigh(self, since: datetime, weight: float) -> None:
         """From `since` on the canary has this weight."""
-        weights = (*self.progress.weights[1 - most :], (since, weight))
-        self.progress = self.progress.model_copy(update={"weights": weights})
+        self.progress = self.progress.weighed(since, weight)
 
     def judge(self, now: datetime) -> StepJudgement | None:
         """A failed judgement if the new version is seen to be worse, else None.
@@ -55,6 +56,19 @@ class Watching:
             incident_for=now - self._incident_since if self._incident_since else None,
         )
         return judge_harm(order.shift, self.tested, test, self.look)
+
+    def unless_blind(
+        self, judge: Callable[[datetime], StepJudgement | None], now: datetime
+    ) -> StepJudgement | None:
+        """What `judge` says; while nothing can be measured, what is said of that."""
+        try:
+            judgement = judge(now)
+        except (ClientError, BotoCoreError) as error:
+            activity.logger.warning("could not measure: %s", error)
+            blind = now - self.measured_at
+            return judge_blindness(self._order.shift, blind, str(error), self.look)
+        self.measured_at = now
+        return judgement
 
     def heartbeat(self, **more: Any) -> None:
         """What is known can be watched live."""

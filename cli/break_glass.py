@@ -14,11 +14,10 @@ from cli.errors import NOT_COMPLETED, OK, CliError
 from release.lease import Hand, Note
 from release.message import Message
 from release.policy import Policy
-from release.way_back import NoWayBack, Standing, taken_out, way_back
+from release.way_back import ROLLBACK_ALIAS, NoWayBack, Standing, taken_out, way_back
 
 _Answer = TypeVar("_Answer")
 
-KEPT_ALIAS = "rollback"  # where one exists, it names the version to go back to
 MOST_LOST_RACES = 20
 PATIENCE_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 10.0
@@ -121,7 +120,7 @@ class BreakGlass:
 
     def _kept(self, function: str) -> str | None:
         try:
-            alias = self._lambda.get_alias(FunctionName=function, Name=KEPT_ALIAS)
+            alias = self._lambda.get_alias(FunctionName=function, Name=ROLLBACK_ALIAS)
         except self._lambda.exceptions.ResourceNotFoundException:
             return None
         return str(alias["FunctionVersion"])

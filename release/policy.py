@@ -258,6 +258,10 @@ class Policy(Message):
         """The Lambda function's name in an environment."""
         return f"{self.service}-{name}-{environment}"
 
+    def function_names(self, environment: str) -> dict[str, str]:
+        """Function → its full name in an environment."""
+        return {name: self.function_name(name, environment) for name in self.functions}
+
     def table_name(self, environment: str) -> str:
         """The DynamoDB table's name in an environment."""
         return f"{self.service}-{environment}"
@@ -295,6 +299,16 @@ def alarm_period_seconds(clock_factor: float) -> int:
     A minute at factor 1; CloudWatch knows 10, 20, 30 and multiples of 60.
     """
     return next((period for period in (10, 20, 30) if period >= 60 / clock_factor), 60)
+
+
+def bucket_seconds(clock_factor: float) -> int:
+    """The fast path's buckets; under a compressed clock a rung lasts a few seconds only."""
+    return 5 if clock_factor == 1 else 1
+
+
+def crash_bucket_seconds(clock_factor: float) -> int:
+    """Lambda's own metrics come by the minute, but for the laptop's compressed clock."""
+    return 60 if clock_factor == 1 else 1
 
 
 def parse_policy(text: str) -> Policy:

@@ -110,6 +110,17 @@ class AliasState(Message):
     revision_id: str
     description: str = Field("", description="holds a lease or a note: release/lease.py")
 
+    def serving(self, baseline: str, canary: str, weight: float) -> Self:
+        """The alias with `weight` on the canary; 1, or one version twice, is that version whole."""
+        whole = weight == 1 or baseline == canary
+        return self.model_copy(
+            update={
+                "version": canary if whole else baseline,
+                "canary": None if whole else canary,
+                "weight": 0.0 if whole else weight,
+            }
+        )
+
     def share_of(self, version: str) -> float:
         """The version's share of the traffic."""
         if self.version == version:

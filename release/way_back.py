@@ -5,6 +5,9 @@ from pydantic import Field
 from release.lease import Lease, Note
 from release.message import Message
 
+ROLLBACK_ALIAS = "rollback"
+"""Names the version that a rollback returns to: Lambda deletes no version that an alias names."""
+
 _SHORTEST_SHA = 7
 
 

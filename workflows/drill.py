@@ -55,10 +55,10 @@ with workflow.unsafe.imports_passed_through():
     from release.verdict import Verdict
 
 from release.alarms import canary_alarm_name
-from release.policy import alarm_period_seconds
+from release.policy import alarm_period_seconds, bucket_seconds, crash_bucket_seconds
 from workflows import options
+from workflows.failures import failed_as, root_cause
 from workflows.state import OUTCOME, SERVICE
-from workflows.steps.publish import failed_as
 from workflows.steps.roll_back import uninterrupted
 from workflows.steps.shift_traffic import disarm_alarms
 
@@ -103,7 +103,7 @@ class RollbackDrillWorkflow:
         except (asyncio.CancelledError, FailureError) as error:
             await uninterrupted(_settled(drill))
             if not is_cancelled_exception(error):
-                return self._end(self._failed(_cause(error)))
+                return self._end(self._failed(root_cause(error)))
             result = self._end(self._failed(self.aborted or "cancelled in Temporal"))
             if not self.aborted:
                 raise asyncio.CancelledError from error
@@ -231,7 +231,7 @@ class RollbackDrillWorkflow:
         """
         raised_at = await self._raise_alarm(step)
         self._say(f"wait until the alarm is seen, {longest.total_seconds():.0f} s at most")
-        raise_every = timedelta(seconds=self._bucket_seconds() / _RAISES_A_LOOK)
+        raise_every = timedelta(seconds=bucket_seconds(self.request.clock_factor) / _RAISES_A_LOOK)
         until, raises = workflow.now() + longest, 1
         while not step.done():
             left = until - workflow.now()
@@ -286,13 +286,9 @@ class RollbackDrillWorkflow:
             lease=Lease(
                 holder=info.workflow_id, run=info.run_id, baseline=self.baseline, expires=now
             ),
-            bucket_seconds=self._bucket_seconds(),
-            crash_bucket_seconds=60 if self.request.clock_factor == 1 else 1,
+            bucket_seconds=bucket_seconds(self.request.clock_factor),
+            crash_bucket_seconds=crash_bucket_seconds(self.request.clock_factor),
         )
-
-    def _bucket_seconds(self) -> int:
-        """The step looks as often: as in a release's ladder."""
-        return 5 if self.request.clock_factor == 1 else 1
 
     # --- the way back ---
 
@@ -390,9 +386,3 @@ async def _settled(drill: "asyncio.Task[DrillResult]") -> None:
     """The drill has ended, however: its rollback is through."""
     drill.cancel()
     await asyncio.gather(drill, return_exceptions=True)
-
-
-def _cause(failure: BaseException) -> str:
-    while failure.__cause__ is not None:
-        failure = failure.__cause__
-    return str(failure)

@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
 
 from release.quorum import is_complete
 from release.report import needs_fix_report
+from workflows.failures import root_cause
 from workflows.inbox import Inbox
 from workflows.state import Ended, PromotionState
 from workflows.steps.admit import admit
@@ -149,8 +150,8 @@ class PromotionWorkflow:
         """Aborted, cancelled or failed: nothing was judged, and the workflow's close shows it."""
         abort = self.state.aborted
         if not is_cancelled_exception(error):
-            self.state.end(Outcome.FAILED, _cause(error))
-            raise ApplicationError(f"failed: {_cause(error)}") from error
+            self.state.end(Outcome.FAILED, root_cause(error))
+            raise ApplicationError(f"failed: {root_cause(error)}") from error
         if abort is None:
             self.state.end(Outcome.ABORTED, "cancelled in Temporal")
             raise asyncio.CancelledError
@@ -283,12 +284,6 @@ async def _settled(promotion: "asyncio.Task[None]") -> None:
     """The promotion has ended, however: its rollback is through."""
     promotion.cancel()
     await asyncio.gather(promotion, return_exceptions=True)
-
-
-def _cause(failure: BaseException) -> str:
-    while failure.__cause__ is not None:
-        failure = failure.__cause__
-    return str(failure)
 
 
 def _answer(reason: str | None) -> None:

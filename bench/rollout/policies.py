@@ -1,6 +1,7 @@
 """Who decides: the project's own rules, and others' as their sources and documentation say."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
@@ -167,7 +168,7 @@ def _pair(ticks: list[Tick], name: str) -> Pair | None:
     return Pair(*(sum(column) for column in zip(*counts, strict=True)))
 
 
-class Plan:
+class Plan(ABC):
     """What every other policy has in common: a ladder by the clock."""
 
     def __init__(self, ladder: list[tuple[float, float]], bake: float) -> None:
@@ -187,9 +188,9 @@ class Plan:
             self.full_at = now
         self.done = self.full_at is not None and now >= self.full_at + self._bake
 
+    @abstractmethod
     def is_bad(self, tick: Tick, now: float) -> bool:
         """The policy's own rule."""
-        raise NotImplementedError
 
 
 LINEAR = [(60.0 * n, min(1.0, 0.1 * (n + 1))) for n in range(10)]

@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from temporalio.testing import ActivityEnvironment
 
 from activities.inputs import PreflightInput
-from activities.preflight import ROLLBACK_ALIAS, Preflight
+from activities.preflight import Preflight
 from release.lease import Hand, Lease, Note
 from release.verdict import CheckResult, Verdict
+from release.way_back import ROLLBACK_ALIAS
 from tests.checks.staging_parts import Cloud
 from tests.checks.test_monitoring import API_5XX, ERRORS, THROTTLES, alarms
 

@@ -125,8 +125,8 @@ class Bench:
         steps = ShiftSteps(self.traffic, self.metrics)
         with ThreadPoolExecutor(1) as thread:
             loop = asyncio.get_running_loop()
-            work = lambda: environment.run(steps.shift_step, order)  # noqa: E731
-            return await asyncio.wait_for(loop.run_in_executor(thread, work), 30)
+            work = loop.run_in_executor(thread, environment.run, steps.shift_step, order)
+            return await asyncio.wait_for(work, 30)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ async def smoke(state: PromotionState, versions: dict[str, str]) -> None:
         SmokeInput(
             service=policy.service,
             environment="prod",
-            functions={name: policy.function_name(name, "prod") for name in policy.functions},
+            functions=policy.function_names("prod"),
             versions=versions,
             api=policy.api,
             sha=state.request.sha,
@@ -63,7 +63,7 @@ async def _preflight(state: PromotionState) -> CheckResult | None:
         PreflightInput(
             service=policy.service,
             environment="prod",
-            functions={name: policy.function_name(name, "prod") for name in policy.functions},
+            functions=policy.function_names("prod"),
             api=policy.api,
             alias=policy.alias,
             alarm_period_seconds=alarm_period_seconds(state.request.clock_factor),

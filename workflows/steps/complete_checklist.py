@@ -101,7 +101,7 @@ async def _staging(state: PromotionState, names: list[str]) -> list[CheckResult]
             sha=request.sha,
             version=request.version,
             checks=tuple(names),
-            functions={name: policy.function_name(name, "staging") for name in policy.functions},
+            functions=policy.function_names("staging"),
             api=policy.api,
             alias=policy.alias,
             table=policy.table_name("staging"),

@@ -6,8 +6,9 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from release.promotion import AliasState, Artifact, Stage
 
+from workflows.failures import failed_as
 from workflows.state import PromotionState
-from workflows.steps.publish import failed_as, publish_versions, read_aliases, shift
+from workflows.steps.publish import publish_versions, read_aliases, shift
 
 
 async def deploy_to_staging(state: PromotionState, artifacts: dict[str, Artifact]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.deploy import Deploy
@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from release.promotion import AliasState, Artifact
 
 from workflows import options
+from workflows.failures import failed_as
 from workflows.state import PromotionState
 
 _LONGEST_DRILL, _LOOK_EVERY = timedelta(minutes=3), timedelta(seconds=10)
@@ -87,8 +88,3 @@ async def shift(
         summary=summary,
         **options.ALIAS_WRITE,
     )
-
-
-def failed_as(error: ActivityError, kind: str) -> bool:
-    """Whether the activity said so itself, by an error of this type."""
-    return isinstance(error.cause, ApplicationError) and error.cause.type == kind

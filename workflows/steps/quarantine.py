@@ -19,8 +19,8 @@ async def refuse_quarantined(state: PromotionState) -> None:
         ReconcileInput(
             table=policy.table_name("prod"),
             aliases=tuple(
-                AliasInput(function=policy.function_name(name, "prod"), alias=policy.alias)
-                for name in policy.functions
+                AliasInput(function=function, alias=policy.alias)
+                for function in policy.function_names("prod").values()
             ),
         ),
         summary="what was put back past the releases",

@@ -1,6 +1,6 @@
 """Shift production's traffic rung by rung, each judged before the next; the last is the bake."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -21,12 +21,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.watch import Watch
     from release.lease import Lease
     from release.policy import ShiftStep, Strategy
-    from release.promotion import AliasState, Outcome, Stage, StepRecord
+    from release.promotion import AliasState, Outcome, Stage, StepJudgement, StepRecord
     from release.text import percent
     from release.verdict import Verdict
 
 from release.ladder import next_rung, rungs
-from release.policy import alarm_period_seconds
+from release.policy import alarm_period_seconds, bucket_seconds, crash_bucket_seconds
 from workflows import options
 from workflows.state import Ended, PromotionState
 from workflows.steps.publish import shift
@@ -119,10 +119,10 @@ class Ladder:
             summary="arm the alarms, see what production is like",
             **options.AWS_CALL,
         )
-        seconds = self._bucket_seconds()
+        factor = self.state.request.clock_factor
         self.progress = Progress(
-            answers_until=_begin(seconds),
-            crashes_until=_begin(self._crash_bucket_seconds()),
+            answers_until=_begin(bucket_seconds(factor)),
+            crashes_until=_begin(crash_bucket_seconds(factor)),
             preexisting_alarms=self.armed.preexisting_alarms,
         )
 
@@ -150,7 +150,7 @@ class Ladder:
 
     async def _step(
         self, rung: ShiftStep, next_weight: float | None, *, is_pause: bool = False
-    ) -> Any:
+    ) -> StepJudgement | None:
         """The step's judgement; None if a person's word ended it first."""
         state, weight = self.state, rung.canary_weight
         record = StepRecord(weight=weight, started_at=workflow.now())
@@ -172,8 +172,9 @@ class Ladder:
             if not step.done():
                 step.cancel()
         if not step.done():
-            self.progress = _with_weight(self.progress, record)
-            self.alias = _as_left(self.alias, self.baseline, self.canary, weight)
+            # as it is if the step's write was made; its buckets count with the weight
+            self.progress = self.progress.weighed(record.started_at, weight)
+            self.alias = self.alias.serving(self.baseline, self.canary, weight)
             state.show(steps=(*earlier, record.model_copy(update={"ended_at": workflow.now()})))
             state.stop_if_aborted()
             return None
@@ -189,7 +190,7 @@ class Ladder:
 
     def _conclude(
         self, record: StepRecord, earlier: tuple[StepRecord, ...], result: StepResult
-    ) -> Any:
+    ) -> StepJudgement:
         judgement = result.judgement
         record = record.model_copy(update={"ended_at": workflow.now(), "judgement": judgement})
         self.state.show(steps=(*earlier, record))
@@ -218,17 +219,9 @@ class Ladder:
                 baseline=self.baseline,
                 expires=workflow.now(),  # set with every write
             ),
-            bucket_seconds=self._bucket_seconds(),
-            crash_bucket_seconds=self._crash_bucket_seconds(),
+            bucket_seconds=bucket_seconds(self.state.request.clock_factor),
+            crash_bucket_seconds=crash_bucket_seconds(self.state.request.clock_factor),
         )
-
-    def _bucket_seconds(self) -> int:
-        """The fast path's resolution; under a compressed clock a rung lasts a few seconds only."""
-        return 5 if self.state.request.clock_factor == 1 else 1
-
-    def _crash_bucket_seconds(self) -> int:
-        """Lambda's own metrics: a minute, but for the laptop's compressed clock."""
-        return 60 if self.state.request.clock_factor == 1 else 1
 
 
 async def disarm_alarms(alarms: AlarmsInput) -> None:
@@ -261,25 +254,7 @@ def _weight_after(ladder: tuple[ShiftStep, ...], index: int) -> float | None:
     return ladder[index + 1].canary_weight if index + 1 < len(ladder) else None
 
 
-def _with_weight(progress: Progress, record: StepRecord) -> Progress:
-    """A step that was overruled may have moved the weight: its buckets count with it."""
-    weights = (*progress.weights[-4:], (record.started_at, record.weight))
-    return progress.model_copy(update={"weights": weights})
-
-
-def _as_left(alias: AliasState, baseline: str, canary: str, weight: float) -> AliasState:
-    """The alias as an overruled step left it, if its write was made."""
-    whole = weight == 1
-    return alias.model_copy(
-        update={
-            "version": canary if whole else baseline,
-            "canary": None if whole else canary,
-            "weight": 0.0 if whole else weight,
-        }
-    )
-
-
-def _begin(seconds: int) -> Any:
+def _begin(seconds: int) -> datetime:
     """The edge of a bucket a while before the first move: an incident that is there already is seen
     as one, instead of as the release's doing.
     """
