@@ -40,9 +40,10 @@ from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
 from workflows.drill import RollbackDrillWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
 
-WORKFLOWS = [PromotionWorkflow, RollbackWorkflow, RollbackDrillWorkflow]
+WORKFLOWS = [PromotionWorkflow, RecordWorkflow, RollbackWorkflow, RollbackDrillWorkflow]
 _MAX_ACTIVITIES = 20
 
 

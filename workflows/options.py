@@ -39,6 +39,14 @@ CHECKS: dict[str, Any] = {
     "heartbeat_timeout": timedelta(seconds=30),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=4),
 }
+RECORD: dict[str, Any] = {
+    # an hour without DynamoDB or GitHub only makes the record late; what can never be raises
+    # an error that is not retried
+    "start_to_close_timeout": timedelta(minutes=2),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=2)
+    ),
+}
 ROLLBACK: dict[str, Any] = {
     # never gives up: a rollback that stops trying leaves users on the bad version
     "start_to_close_timeout": timedelta(seconds=30),

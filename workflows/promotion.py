@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     import release.message
     import release.policy
     import release.proof
+    import release.records
     import release.sequential
     import release.verdict
     import release.votes  # noqa: F401
@@ -43,6 +44,7 @@ from workflows.steps.before_traffic import preflight, smoke
 from workflows.steps.build import build_artifacts
 from workflows.steps.complete_checklist import complete_checklist
 from workflows.steps.deploy_to_staging import deploy_to_staging
+from workflows.steps.hand_over import hand_over
 from workflows.steps.publish import publish_versions, read_aliases, shift
 from workflows.steps.quarantine import quarantine
 from workflows.steps.request_approval import request_approval, void_approvals
@@ -68,6 +70,7 @@ class PromotionWorkflow:
     async def run(self, request: PromotionRequest) -> PromotionResult:
         """The outcome; whatever it is, production serves exactly one version, whole."""
         promotion = asyncio.create_task(self._promote())
+        failure: BaseException | None = None
         try:
             await workflow.wait_condition(lambda: promotion.done() or self.state.stopping)
             if not promotion.done():
@@ -81,7 +84,10 @@ class PromotionWorkflow:
         except (asyncio.CancelledError, FailureError) as error:
             self.state.stopping = True
             await uninterrupted(_settled(promotion))
-            self._end_without_verdict(error)
+            failure = self._end_without_verdict(error)
+        await uninterrupted(hand_over(self.state))
+        if failure is not None:
+            raise failure
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
 
@@ -123,10 +129,13 @@ class PromotionWorkflow:
         """Production serves the new version; or, if this raises, its baseline."""
         api = self.state.policy.api
         canary: dict[str, str] = {}
-        self.state.show(baseline_version=baseline[api].version)
+        self.state.show(
+            baseline_version=baseline[api].version,
+            baseline={name: alias.version for name, alias in baseline.items()},
+        )
         try:
             canary |= await publish_versions(self.state, "prod", artifacts)
-            self.state.show(canary_version=canary[api])
+            self.state.show(canary_version=canary[api], published=dict(canary))
             await smoke(self.state, canary)
             ladder = Ladder(self.state, baseline[api], canary[api])
             await ladder.climb()
@@ -146,16 +155,21 @@ class PromotionWorkflow:
                 await uninterrupted(quarantine(self.state, end.reason))
             raise
 
-    def _end_without_verdict(self, error: BaseException) -> None:
-        """Aborted, cancelled or failed: nothing was judged, and the workflow's close shows it."""
+    def _end_without_verdict(self, error: BaseException) -> BaseException | None:
+        """Aborted, cancelled or failed: nothing was judged; what the workflow's close shows, if it
+        does not simply complete.
+        """
         abort = self.state.aborted
         if not is_cancelled_exception(error):
             self.state.end(Outcome.FAILED, root_cause(error))
-            raise ApplicationError(f"failed: {root_cause(error)}") from error
+            failure = ApplicationError(f"failed: {root_cause(error)}")
+            failure.__cause__ = error
+            return failure
         if abort is None:
             self.state.end(Outcome.ABORTED, "cancelled in Temporal")
-            raise asyncio.CancelledError
+            return asyncio.CancelledError()
         self.state.end(Outcome.ABORTED, f"aborted by {abort.by}: {abort.reason}")
+        return None
 
     def _result(self) -> PromotionResult:
         status = self.state.status

@@ -74,6 +74,7 @@ from release.proof import CodeResult, CodeVerdict
 from release.verdict import CheckResult, Verdict
 from workflows.drill import RollbackDrillWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.record import RecordWorkflow
 
 ROOT = Path(__file__).parents[2]
 SHA = "a" * 40
@@ -472,7 +473,7 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
         async with Worker(
             temporal.client,
             task_queue=system.queue,
-            workflows=[PromotionWorkflow, RollbackDrillWorkflow],
+            workflows=[PromotionWorkflow, RecordWorkflow, RollbackDrillWorkflow],
             activities=[
                 traffic.record_baseline,
                 traffic.shift_traffic,

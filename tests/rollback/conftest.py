@@ -21,6 +21,7 @@ from tests.local import front_door_parts as parts
 from tests.rollback.production_parts import Production
 from tests.service.service_parts import new_table
 from workflows.promotion import PromotionWorkflow
+from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
 
 __all__ = ["repository", "starter", "state_dir", "temporal"]
@@ -66,7 +67,7 @@ async def release_system(
         async with Worker(
             temporal.client,
             task_queue=TASK_QUEUE,
-            workflows=[PromotionWorkflow, RollbackWorkflow],
+            workflows=[PromotionWorkflow, RecordWorkflow, RollbackWorkflow],
             activities=[
                 Build(repository.folder, s3).build_artifacts,
                 Deploy(production.lambda_).publish_version,

@@ -26,4 +26,5 @@ async def build_artifacts(state: PromotionState) -> dict[str, Artifact]:
         **options.BUILD,
     )
     state.artifacts = {artifact.function: artifact for artifact in artifacts}
+    state.show(artifacts={name: artifact.sha256 for name, artifact in state.artifacts.items()})
     return state.artifacts

@@ -18,6 +18,7 @@ async def deploy_to_staging(state: PromotionState, artifacts: dict[str, Artifact
     versions = await publish_versions(state, "staging", artifacts)
     for name, alias in aliases.items():
         await _point(state, name, alias, versions[name])
+    state.show(staged_at=workflow.now())
 
 
 async def _point(state: PromotionState, name: str, alias: AliasState, version: str) -> None:

@@ -1,0 +1,26 @@
+"""The record of a promotion that has ended: written once each, however long its places are down."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    import release.channels
+    import release.promotion
+    import release.verdict  # noqa: F401
+    from release.records import Kept, RecordRequest, RecordResult
+
+PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = ()
+"""Written side by side, so that none waits for another; None where there is nothing to write."""
+
+
+@workflow.defn
+class RecordWorkflow:
+    """A child that a promotion leaves behind: what it waits for holds up no release."""
+
+    @workflow.run
+    async def run(self, request: RecordRequest) -> RecordResult:
+        """Every part is written, or refused for good and said so."""
+        kept = await asyncio.gather(*(part(request) for part in PARTS))
+        return RecordResult(kept=tuple(one for one in kept if one is not None))
