@@ -1,0 +1,134 @@
+"""The environment's template: valid, and the same thing that the rules of `release/` speak of."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from template_parts import INFRA, actions, template
+
+from release.alarms import rollback_alarms
+
+VALUES = {"Service": "crypto-watch", "Environment": "prod", "AlarmPeriodSeconds": 60}
+
+
+def resolved(value):
+    """With the parameters and the names of other resources put in."""
+    resources = template("template.yaml")["Resources"]
+
+    def of(name):
+        if name in VALUES:
+            return VALUES[name]
+        function = resources.get(name, {}).get("Properties", {}).get("FunctionName")
+        return resolved(function) if function else name
+
+    if isinstance(value, dict):
+        if set(value) == {"Ref"}:
+            return of(value["Ref"])
+        if set(value) == {"Fn::Sub"}:
+            return re.sub(r"\$\{([^}]+)\}", lambda m: str(of(m[1])), value["Fn::Sub"])
+        return {key: resolved(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [resolved(inner) for inner in value]
+    return value
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "account.yaml"])
+def test_template_is_valid(name):
+    """By AWS's own linter, every rule of it."""
+    command = [sys.executable, "-m", "cfnlint", str(INFRA / name)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_sam_translates_it():
+    """To plain CloudFormation, as `sam deploy` has it translated."""
+    plain = Translator({}, Parser()).translate(
+        json.loads(json.dumps(template("template.yaml"))),
+        dict.fromkeys(template("template.yaml")["Parameters"], "x" * 64),
+    )
+
+    kinds = {resource["Type"] for resource in plain["Resources"].values()}
+    assert "AWS::Lambda::Function" in kinds
+    assert not [kind for kind in kinds if kind.startswith("AWS::Serverless")]
+
+
+def test_no_yaml_alias_stands_in_a_template():
+    """CloudFormation takes none: they only work where something resolves them first."""
+    for name in ("template.yaml", "account.yaml"):
+        assert not re.search(r"(?m)[:\-\[ ] ?[&*][a-z]+\b(?!\))", (INFRA / name).read_text())
+
+
+def test_alarms_are_those_that_releases_watch():
+    """Preflight compares what stands in CloudWatch with these, field by field."""
+    resources = template("template.yaml")["Resources"]
+    wanted = rollback_alarms(
+        "crypto-watch", "prod", "crypto-watch-api-prod", "live", "HttpApi", period_seconds=60
+    )
+    found = [
+        resolved(resources[n]["Properties"]) for n in ("LambdaErrors", "Api5xx", "LambdaThrottles")
+    ]
+    for alarm in found:
+        assert alarm.pop("AlarmActions") == ["AlarmTopic"]
+
+    assert found == wanted
+
+
+def test_guard_watches_the_flows_alarms_and_both_functions():
+    """What it is told stands in its environment."""
+    guard = template("template.yaml")["Resources"]["GuardFunction"]["Properties"]
+    told = resolved(guard["Environment"]["Variables"])
+
+    assert told["FUNCTIONS"] == "crypto-watch-api-prod,crypto-watch-fetcher-prod"
+    assert told["ALARMS"].split(",") == [
+        f"crypto-watch-backend-prod-{name}"
+        for name in ("lambda-errors", "api-5xx", "lambda-throttles")
+    ]
+
+
+def test_stack_update_moves_no_traffic():
+    """Promotions own the alias: no version of a stack publishes itself behind it."""
+    resources = template("template.yaml")["Resources"]
+
+    for resource in resources.values():
+        assert "AutoPublishAlias" not in resource["Properties"]
+        assert "DeploymentPreference" not in resource["Properties"]
+    for name in ("Api", "Fetcher"):
+        assert resources[f"{name}Alias"]["Properties"]["FunctionVersion"] == {
+            "Fn::GetAtt": f"{name}FirstVersion.Version"
+        }
+
+
+def test_data_outlives_the_stack():
+    """The table, the logs and the versions that aliases serve are kept."""
+    resources = template("template.yaml")["Resources"]
+    kept = (
+        "Table",
+        "ApiLogs",
+        "FetcherLogs",
+        "GuardLogs",
+        "ApiFirstVersion",
+        "FetcherFirstVersion",
+    )
+
+    for name in kept:
+        assert resources[name]["DeletionPolicy"] == "Retain"
+        assert resources[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_functions_may_do_what_they_do_and_no_more():
+    """Each has a role of its own."""
+    resources = template("template.yaml")["Resources"]
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+    assert actions(resources["ApiRole"]) - logs == {
+        *("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
+    }
+    assert actions(resources["FetcherRole"]) - logs == {"dynamodb:GetItem", "dynamodb:PutItem"}
+    assert actions(resources["GuardRole"]) - logs == {
+        *("lambda:GetAlias", "lambda:UpdateAlias", "cloudwatch:DescribeAlarms")
+    }
