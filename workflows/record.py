@@ -11,7 +11,9 @@ with workflow.unsafe.imports_passed_through():
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
-PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = ()
+from workflows.records.notice import tell_the_end
+
+PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (tell_the_end,)
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 
 

@@ -193,6 +193,8 @@ class Script:
         self.review: Callable[[ReviewInput], EnvironmentReview] | None = None
         self.notices: list[NoticeInput] = []
         self.deliver: Callable[[Channel], str] = lambda channel: ""
+        self.hang_on = ""
+        self.hung = asyncio.Event()
         self.superseding: list[SupersedeInput] = []
         self.judge: Callable[[StepInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
         self.hold_at: Callable[[StepInput], bool] = lambda _: False
@@ -272,6 +274,9 @@ class Script:
     @activity.defn
     async def notify(self, order: NoticeInput) -> list[Delivery]:
         self.notices.append(order)
+        if order.event == self.hang_on:
+            self.hung.set()
+            await self.release.wait()
         reasons = {channel.name: self.deliver(channel) for channel in order.channels}
         outcomes = {True: DeliveryOutcome.UNREACHABLE, False: DeliveryOutcome.DELIVERED}
         return [
