@@ -20,7 +20,7 @@ async def ended(system, handle: WorkflowHandle) -> list[str]:
     """The promotion and its record have ended; the events told, in order."""
     result = await handle.result()
     run = handle.first_execution_run_id or handle.result_run_id
-    record = f"record/crypto-watch/{'a' * 12}/{run[:8]}"
+    record = f"record/crypto-watch/{'a' * 12}/{run[-8:]}"
     await system.environment.client.get_workflow_handle(record).result()
     return [result.outcome, *(notice.event for notice in system.script.notices)]
 
