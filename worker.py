@@ -24,6 +24,7 @@ from activities.drill import Drills
 from activities.drill_records import DrillRecords
 from activities.github import GitHub
 from activities.github_api import GitHubApi, github_client
+from activities.incident import Incidents
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
@@ -83,6 +84,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         github.read_environment_review,
         github.read_check_runs,
         Notify(aws.secrets, notice_client()).notify,
+        Incidents(aws).write_incident,
         Supersede(temporal, settings.repository).supersede_older,
         quarantine.quarantine,
         quarantine.refuse_quarantined,

@@ -7,13 +7,19 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     import release.channels
+    import release.incident
+    import release.policy
     import release.promotion
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
+from workflows.records.incident import write_incident
 from workflows.records.notice import tell_the_end
 
-PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (tell_the_end,)
+PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
+    tell_the_end,
+    write_incident,
+)
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 
 

@@ -59,6 +59,7 @@ from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
 from release.drill import DrillResult
 from release.github import EnvironmentReview
+from release.incident import Facts, Stored
 from release.lease import Note
 from release.policy import Policy, parse_policy
 from release.promotion import (
@@ -193,6 +194,8 @@ class Script:
         self.review: Callable[[ReviewInput], EnvironmentReview] | None = None
         self.notices: list[NoticeInput] = []
         self.deliver: Callable[[Channel], str] = lambda channel: ""
+        self.incidents: list[Facts] = []
+        self.bucket_problem = ""
         self.hang_on = ""
         self.hung = asyncio.Event()
         self.superseding: list[SupersedeInput] = []
@@ -283,6 +286,12 @@ class Script:
             Delivery(channel=name, outcome=outcomes[bool(reason)], reason=reason)
             for name, reason in reasons.items()
         ]
+
+    @activity.defn
+    async def write_incident(self, facts: Facts) -> Stored:
+        self.incidents.append(facts)
+        address = "" if self.bucket_problem else f"s3://{facts.bucket}/{facts.key}.md"
+        return Stored(address=address, problem=self.bucket_problem, title="went back", head="head")
 
     @activity.defn
     async def supersede_older(self, order: SupersedeInput) -> list[str]:
@@ -493,6 +502,7 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.check_code,
                 script.read_environment_review,
                 script.notify,
+                script.write_incident,
                 script.supersede_older,
                 script.preflight,
                 script.smoke,

@@ -7,8 +7,10 @@ from temporalio.client import WorkflowHandle
 
 from release.policy import parse_policy
 from release.promotion import Outcome
+from release.records import RecordResult
 from release.verdict import Verdict
 from tests.flow.approval_parts import TEXT
+from tests.flow.conftest import SHA
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -16,12 +18,17 @@ CHANNEL = '\n[[notify]]\nkind = "webhook"\nname = "team"\nurl_secret = "team/url
 STATUS_PAGE = CHANNEL.replace("team", "page") + 'events = ["shifting", "rolled_back", "done"]\n'
 
 
+async def record(system, handle: WorkflowHandle) -> RecordResult:
+    """What became of the record of a promotion that has ended."""
+    workflow_id = f"record/crypto-watch/{SHA[:12]}/{handle.first_execution_run_id[-8:]}"
+    found = system.environment.client.get_workflow_handle(workflow_id, result_type=RecordResult)
+    return await found.result()
+
+
 async def ended(system, handle: WorkflowHandle) -> list[str]:
-    """The promotion and its record have ended; the events told, in order."""
+    """The promotion and its record have ended; its outcome, then the events told, in order."""
     result = await handle.result()
-    run = handle.first_execution_run_id or handle.result_run_id
-    record = f"record/crypto-watch/{'a' * 12}/{run[-8:]}"
-    await system.environment.client.get_workflow_handle(record).result()
+    await record(system, handle)
     return [result.outcome, *(notice.event for notice in system.script.notices)]
 
 
@@ -52,11 +59,65 @@ async def test_release_that_goes_back_says_so(release_system):
     told = await ended(release_system, await promoted(release_system))
 
     assert told[0] is Outcome.ROLLED_BACK
-    assert told.count("rolled_back") == 1
-    assert "done" not in told
+    assert sorted(told[5:]) == ["incident", "rolled_back"]
     [notice] = [one for one in script.notices if one.event == "rolled_back"]
     assert notice.title == "crypto-watch 1.2.3 went back"
     assert "too many failures" in notice.markdown
+
+
+async def test_incident_packet_has_the_facts_of_the_release_that_went_back(release_system):
+    """Which version, what it put back, with which rungs: what the packet is gathered by."""
+    script = release_system.script
+    script.judge = lambda order: script.judgement(Verdict.FAILED, "too many failures")
+    handle = await promoted(release_system)
+    await handle.result()
+
+    [kept] = [one for one in (await record(release_system, handle)).kept if "packet" in one.what]
+
+    [facts] = script.incidents
+    assert kept.done
+    assert kept.text == f"s3://crypto-watch-artifacts/{facts.key}.md"
+    assert facts.expected == {"crypto-watch-api-prod": "1", "crypto-watch-fetcher-prod": "1"}
+    assert facts.bad == {"crypto-watch-api-prod": "2", "crypto-watch-fetcher-prod": "2"}
+    assert (facts.outcome, facts.quarantines) == ("rolled back", True)
+    [rung] = facts.steps
+    assert rung.started_at <= facts.went_back_at <= facts.ended_at
+    assert "alice" in [message.by for message in facts.messages]
+    [notice] = [one for one in script.notices if one.event == "incident"]
+    assert kept.text in notice.markdown
+    assert f"starter.py incident {SHA[:12]}" in notice.markdown
+
+
+async def test_aborted_release_has_a_packet_and_is_not_to_be_quarantined(release_system):
+    """A person stopped it while users met it: that is an incident, and no word on the commit."""
+    script = release_system.script
+    script.hold_at = lambda order: order.weight == 0.2
+    handle = await promoted(release_system)
+    await asyncio.wait_for(script.holding.wait(), 20)
+    await handle.signal("abort", {"by": "carol", "reason": "customers call"})
+
+    told = await ended(release_system, handle)
+
+    assert sorted(told[5:]) == ["incident", "rolled_back"]
+    [facts] = script.incidents
+    assert (facts.outcome, facts.quarantines) == ("aborted", False)
+    assert facts.steps[-1].judgement is None
+
+
+async def test_packet_that_no_bucket_takes_is_told_all_the_same(release_system):
+    """Its head is in the channels, and the record says what was not kept."""
+    script = release_system.script
+    script.bucket_problem = "the bucket is gone"
+    script.judge = lambda order: script.judgement(Verdict.FAILED)
+    handle = await promoted(release_system)
+    await handle.result()
+
+    [kept] = [one for one in (await record(release_system, handle)).kept if "packet" in one.what]
+
+    assert not kept.done
+    assert kept.text.startswith("the bucket is gone; ")
+    [notice] = [one for one in script.notices if one.event == "incident"]
+    assert notice.markdown.startswith("head\n\n**The packet was not stored:** the bucket is gone")
 
 
 async def test_rejected_release_tells_its_end(release_system):
@@ -67,6 +128,7 @@ async def test_rejected_release_tells_its_end(release_system):
     told = await ended(release_system, handle)
 
     assert told == [Outcome.REJECTED, "started", "announced", "approval_requested", "ended"]
+    assert release_system.script.incidents == []
     last = release_system.script.notices[-1]
     assert last.title == "crypto-watch 1.2.3 ended: rejected"
     assert "not today" in last.markdown
