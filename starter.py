@@ -59,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="straight at Lambda's aliases, with Temporal down; needs --reason",
     )
+    incident = command("incident", "what happened when a release went back, and what to do next")
+    incident.add_argument("promotion", help="its commit or its id")
     _quarantine(commands, common)
     _keys(commands, common)
     _approvers(commands, common)

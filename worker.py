@@ -40,11 +40,18 @@ from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
 from workflows.drill import RollbackDrillWorkflow
+from workflows.incident import IncidentWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
 
-WORKFLOWS = [PromotionWorkflow, RecordWorkflow, RollbackWorkflow, RollbackDrillWorkflow]
+WORKFLOWS = [
+    PromotionWorkflow,
+    RecordWorkflow,
+    RollbackWorkflow,
+    IncidentWorkflow,
+    RollbackDrillWorkflow,
+]
 _MAX_ACTIVITIES = 20
 
 

@@ -219,6 +219,14 @@ def quarantine(arguments: Any) -> int:
     return found.run(arguments)
 
 
+def incident(arguments: Any) -> int:
+    """The packet of a release that went back."""
+    laptop.enter_environment()
+    from cli import incidents
+
+    return incidents.run(arguments)
+
+
 def drill(arguments: Any) -> int:
     """Drill the rollback now, or by a schedule."""
     state = laptop.enter_environment()

@@ -1,11 +1,14 @@
 """The values of an incident: what the release system knows, and what was read afterwards."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
 from release.message import Message
+from release.policy import Policy
 from release.promotion import AliasState, Counts, InboxRecord, StepRecord
+
+_LOOK_BACK = timedelta(minutes=30)
 
 
 class Facts(Message):
@@ -38,13 +41,20 @@ class Facts(Message):
 
     @property
     def since(self) -> datetime:
-        """When users may first have met the bad version."""
-        return self.steps[0].started_at if self.steps else self.went_back_at
+        """When users first met the bad version; without a shift, from when on to look at it."""
+        return self.steps[0].started_at if self.steps else self.went_back_at - _LOOK_BACK
 
     @property
     def key(self) -> str:
         """Where the packet lies in the bucket, without its ending."""
         return f"{folder(self.service)}{self.sha[:12]}-{self.run}"
+
+
+class Incident(Message):
+    """An incident that no promotion's record tells of."""
+
+    policy: Policy
+    facts: Facts
 
 
 class Period(Message):

@@ -60,7 +60,7 @@ def _mend(packet: Packet) -> list[str]:
     facts, short = packet.facts, packet.facts.sha[:12]
     day = f"{facts.since.astimezone(UTC):%Y/%m/%d}"
     stream = f"{day}/[{facts.bad.get(facts.api, '?')}]"
-    logs = f"aws logs tail /aws/lambda/{facts.api} --since 3h --log-stream-name-prefix '{stream}'"
+    logs = f"aws logs tail /aws/lambda/{facts.api} --since 12h --log-stream-name-prefix '{stream}'"
     found = [f"See what broke: the evidence below, and `{logs}`."]
     if packet.found.quarantined or (packet.found.quarantined is None and facts.quarantines):
         fix = f"Fix it on main, by a commit whose message ends with `{TRAILER}: {short}`; then"

@@ -4,7 +4,7 @@ from datetime import UTC, timedelta
 
 from release.incident import AlarmSeen, Facts, Packet
 from release.incident_head import head
-from release.incident_rules import decisive, rate, serves, stamp, timeline, title
+from release.incident_rules import decisive, rate, serves, stamp, timeline
 from release.text import NOTHING, cell, code, duration, name, percent
 
 _MOST_PERIODS = 30
@@ -14,7 +14,8 @@ def markdown(packet: Packet) -> str:
     """The whole packet."""
     facts = packet.facts
     parts = [
-        f"# {title(facts)}\n\n{facts.ended_at.astimezone(UTC):%Y-%m-%d}; all times are UTC.",
+        f"# {facts.service} {name(facts.version)}: {facts.outcome}",
+        f"{facts.ended_at.astimezone(UTC):%Y-%m-%d}; all times are UTC.",
         head(packet),
         _fired(facts),
         _periods(packet),
@@ -49,7 +50,7 @@ def _periods(packet: Packet) -> str:
     facts, periods = packet.facts, packet.found.periods
     if periods is None:
         return ""
-    lines = [f"## Every {duration(timedelta(seconds=facts.period_seconds))}", ""]
+    lines = [f"## Both versions, every {duration(timedelta(seconds=facts.period_seconds))}", ""]
     if not periods:
         return "\n".join([*lines, "CloudWatch has no datapoints of either version in this time."])
     lines += ["| from | new version | old version |", "|---|---|---|"]
@@ -123,7 +124,9 @@ def _unread(packet: Packet) -> str:
 def _review(packet: Packet) -> str:
     """The flow's "Post-Rollback Actions" and "Post-Incident Review", with what is known."""
     facts = packet.facts
-    lines = "\n".join(f"| {stamp(at)} | {text} |" for at, text in timeline(packet))
+    lines = "\n".join(
+        f"| {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} | {text} |" for at, text in timeline(packet)
+    )
     return f"""## After the rollback
 
 - [ ] Root cause investigated

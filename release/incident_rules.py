@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from release.incident import Facts, Packet
 from release.promotion import AliasState, Counts, InboxRecord, StepRecord
-from release.text import cell, code, name, percent
+from release.text import cell, code, name, one_line, percent
 from release.verdict import Verdict
 
 _ROUTINE = {"sign_off", "waive", "withdraw"}
@@ -84,7 +84,7 @@ def timeline(packet: Packet) -> list[tuple[datetime, str]]:
 
 
 def stamp(at: datetime) -> str:
-    """The time of day in UTC, which a whole incident is told in."""
+    """The time of day in UTC, which the evidence is told in."""
     return f"{at.astimezone(UTC):%H:%M:%S}"
 
 
@@ -108,7 +108,7 @@ def _sum(counts: Sequence[Counts]) -> Counts:
 def title(facts: Facts) -> str:
     """The packet in one line."""
     how = "" if facts.outcome == "rolled back" else f" ({facts.outcome})"
-    return f"{facts.service} {facts.version} went back{how}"
+    return one_line(f"{facts.service} {facts.version} went back{how}")
 
 
 def serves(alias: AliasState) -> str:

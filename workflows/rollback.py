@@ -7,6 +7,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    import release.channels
+    import release.incident
+    import release.policy
+    import release.records  # noqa: F401
     from activities.build import Build
     from activities.deploy import Deploy
     from activities.inputs import BuildInput, PublishInput, QuarantineInput
@@ -16,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from release.rollback import AliasTarget, RollbackRequest, RollbackResult, Source, Undone
 
 from workflows import options
+from workflows.incident import leave_incident
 
 _WITHOUT_LIMIT = {"retry_policy": options.ROLLBACK["retry_policy"]}
 # pip says nothing while it installs: a build that is slow today must not fail for ever
@@ -41,6 +46,8 @@ class RollbackWorkflow:
         aliases = tuple(end for end in ends if isinstance(end, AliasState))
         undone = request.undone if aliases else ()
         warnings = await asyncio.gather(*(_quarantine(release) for release in undone))
+        if aliases:
+            await leave_incident(request, aliases)
         return RollbackResult(
             aliases=aliases,
             failures=tuple(end for end in ends if isinstance(end, str)),

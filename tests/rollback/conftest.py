@@ -20,6 +20,7 @@ from tests.flow.conftest import ReleaseSystem, temporal
 from tests.local import front_door_parts as parts
 from tests.rollback.production_parts import Production
 from tests.service.service_parts import new_table
+from workflows.incident import IncidentWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -67,7 +68,7 @@ async def release_system(
         async with Worker(
             temporal.client,
             task_queue=TASK_QUEUE,
-            workflows=[PromotionWorkflow, RecordWorkflow, RollbackWorkflow],
+            workflows=[PromotionWorkflow, RecordWorkflow, RollbackWorkflow, IncidentWorkflow],
             activities=[
                 Build(repository.folder, s3).build_artifacts,
                 Deploy(production.lambda_).publish_version,
@@ -86,6 +87,7 @@ async def release_system(
                 script.run_project_checks,
                 script.read_check_runs,
                 script.notify,
+                script.write_incident,
                 script.supersede_older,
                 script.arm_alarms,
                 script.disarm_alarms,

@@ -10,6 +10,10 @@ with workflow.unsafe.imports_passed_through():
 from release.text import code
 from workflows.notices import About, send
 
+PACKET_FOLLOWS = (
+    "The incident packet, which follows, says what production serves now and what to do."
+)
+
 
 async def tell_the_end(request: RecordRequest) -> Kept | None:
     """The channels were told, or which of them could not be; None where nobody wants to hear it."""
@@ -42,10 +46,7 @@ def _notice(request: RecordRequest) -> tuple[Event, str, str]:
     if request.went_back:
         ended = "" if status.outcome is Outcome.ROLLED_BACK else f" ({_outcome(request)})"
         version = status.baseline_version
-        text = (
-            f"{why}\n\nIts way back to version {version} is through. The incident packet, which "
-            "follows, says what production serves now and what to do."
-        )
+        text = f"{why}\n\nIts way back to version {version} is through. {PACKET_FOLLOWS}"
         return Event.ROLLED_BACK, f"{release} went back{ended}", text
     text = f"{why}\n\nNo user has met it: production's traffic was not moved."
     return Event.ENDED, f"{release} ended: {_outcome(request)}", text
