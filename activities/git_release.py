@@ -1,17 +1,23 @@
 """What a release leaves in the worker's own repository: its tag, and its changelog on a branch."""
 
-import os
-import re
 import tempfile
 from pathlib import Path
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.git_write import GitRepository, cannot
+from activities.git_write import GitRepository
 from activities.release_inputs import ChangelogInput, TagInput
-from release.changelog import FILE, NoUnreleased, close_release, has_release
-from release.tagging import day, deployment_notes
+from activities.release_words import (
+    by_hand,
+    cannot,
+    changelog_branch,
+    closed,
+    moved,
+    no_changelog,
+    tag_name,
+    title,
+)
+from release.changelog import FILE, has_release
 
 _FETCH = "fetch it there, or set RELEASE_REPOSITORY"
 
@@ -66,55 +72,6 @@ class GitRelease:
         return f"branch {name}; `git merge {name}` on {self._branch} takes it"
 
 
-def tag_name(version: str) -> str:
-    """The release's tag.
-
-    Raises:
-        ApplicationError: not retryable when that is no version.
-    """
-    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise cannot(f"{version!r} is no version of the form 1.2.3; tag the commit by hand")
-    return f"v{version}"
-
-
-def changelog_branch(version: str) -> str:
-    """Where the changelog is proposed."""
-    return f"changelog/{tag_name(version)}"
-
-
-def title(version: str) -> str:
-    """What the commit is called."""
-    return f"docs: changelog of {tag_name(version)}"
-
-
-def moved(name: str, has: str, sha: str) -> ApplicationError:
-    """The error of a tag that is another commit's."""
-    text = (
-        f"{name} is on {has[:12]} already and is never moved; "
-        f"give {sha[:12]} a tag of its own by hand"
-    )
-    return cannot(text)
-
-
-def closed(text: str, released: str, order: ChangelogInput) -> str:
-    """The changelog with the release closed in it.
-
-    Raises:
-        ApplicationError: not retryable when it keeps no Unreleased.
-    """
-    notes = deployment_notes(order.staged_at, order.live_at)
-    try:
-        return close_release(text, released, order.version, day(order.live_at), notes)
-    except NoUnreleased as error:
-        raise cannot(f"{error}; {by_hand(order)}") from None
-
-
-def by_hand(order: ChangelogInput) -> str:
-    """What somebody has to write, where we cannot."""
-    notes = "; ".join(deployment_notes(order.staged_at, order.live_at))
-    return f"write its section by hand ({notes})"
-
-
 def _tagged(repository: GitRepository, name: str) -> str | None:
     """What the tag is on, whether it is annotated or not; None without such a tag."""
     shown = "--format=%(objectname) %(*objectname)"
@@ -133,14 +90,17 @@ def _to_publish(repository: GitRepository, name: str) -> str:
 def _changelog(repository: GitRepository, revision: str) -> str:
     data = repository.ask("cat-file", "blob", f"{revision}:{FILE}")
     if data is None:
-        raise cannot(f"{revision[:12]} has no {FILE}; add one with a heading `## Unreleased`")
-    return os.fsdecode(data)
+        raise no_changelog(revision)
+    return data.decode(errors="surrogateescape")
 
 
 def _add_branch(repository: GitRepository, name: str, tip: str, text: str, message: str) -> None:
     """Through an index of its own: neither the working tree nor the user's index is touched."""
+    if repository.ask("rev-parse", "--verify", "--quiet", "refs/heads/changelog") is not None:
+        raise cannot(f"a branch `changelog` is in the way of {name}: rename that one")
+    data = text.encode(errors="surrogateescape")
     mode = repository.tell("ls-tree", tip, FILE).split()[0]
-    blob = repository.tell("hash-object", "-w", "--stdin", stdin=os.fsencode(text))
+    blob = repository.tell("hash-object", "-w", "--stdin", stdin=data)
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
         repository.tell("read-tree", tip, index=index)

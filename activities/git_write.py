@@ -7,6 +7,8 @@ from pathlib import Path
 
 from temporalio.exceptions import ApplicationError
 
+from activities.release_words import cannot
+
 _SECONDS = 60
 _AUTHOR = {"NAME": "Release", "EMAIL": "release@localhost"}
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")  # update-ref and tag run some, too
@@ -68,8 +70,3 @@ class GitRepository:
             timeout=_SECONDS,
             check=False,
         )
-
-
-def cannot(text: str) -> ApplicationError:
-    """What no retry mends: `text` says what does."""
-    return ApplicationError(text, type="NotRecorded", non_retryable=True)

@@ -11,7 +11,15 @@ with workflow.unsafe.imports_passed_through():
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
-PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = ()
+from workflows.records.changelog import changelog
+from workflows.records.github import github_deployment
+from workflows.records.tag import tag
+
+PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
+    tag,
+    changelog,
+    github_deployment,
+)
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 
 

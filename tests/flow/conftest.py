@@ -54,6 +54,7 @@ from activities.inputs import (
     StepResult,
     SupersedeInput,
 )
+from activities.release_inputs import ChangelogInput, TagInput
 from activities.traffic import Traffic
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
@@ -359,6 +360,14 @@ class Script:
         return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
 
     @activity.defn
+    async def tag_release(self, order: TagInput) -> str:
+        return "tagged"
+
+    @activity.defn
+    async def write_changelog(self, order: ChangelogInput) -> str:
+        return "written"
+
+    @activity.defn
     async def end_deployment(self, order: DeploymentInput) -> bool:
         self.end_by_codedeploy(order)
         self.ended.append(order.promotion)
@@ -499,6 +508,8 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.shift_step,
                 script.shift_by_codedeploy,
                 script.end_deployment,
+                script.tag_release,
+                script.write_changelog,
                 script.find_last_drill,
                 drills.publish_noop,
                 drills.raise_alarm,
