@@ -22,8 +22,13 @@ from activities.codedeploy import CodeDeploy
 from activities.deploy import Deploy
 from activities.drill import Drills
 from activities.drill_records import DrillRecords
+from activities.git_release import GitRelease
 from activities.github import GitHub
 from activities.github_api import GitHubApi, github_client
+from activities.github_call import GitHubCalls
+from activities.github_deployment import GitHubDeployments
+from activities.github_issues import GitHubIssues
+from activities.github_release import GitHubRelease
 from activities.incident import Incidents
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
@@ -102,6 +107,21 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         drills.confirm_baseline,
         records.find_last_drill,
         records.find_promotion_moving,
+        *_record(settings, _github(settings, aws)),
+    ]
+
+
+def _record(settings: Settings, github: httpx.Client) -> list[Any]:
+    """What the record is kept by in git and on GitHub."""
+    repository, calls = GitRelease(settings.repository, settings.branch), GitHubCalls(github)
+    on_github = GitHubRelease(calls, settings.branch)
+    return [
+        repository.tag_release,
+        repository.write_changelog,
+        on_github.tag_on_github,
+        on_github.propose_changelog,
+        GitHubDeployments(calls).record_deployment,
+        GitHubIssues(calls).open_issue,
     ]
 
 

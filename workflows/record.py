@@ -13,12 +13,18 @@ with workflow.unsafe.imports_passed_through():
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
+from workflows.records.changelog import changelog
+from workflows.records.github import github_deployment
 from workflows.records.incident import write_incident
 from workflows.records.notice import tell_the_end
+from workflows.records.tag import tag
 
 PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
     tell_the_end,
     write_incident,
+    tag,
+    changelog,
+    github_deployment,
 )
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 

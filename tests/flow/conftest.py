@@ -54,6 +54,7 @@ from activities.inputs import (
     StepResult,
     SupersedeInput,
 )
+from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
@@ -196,6 +197,7 @@ class Script:
         self.deliver: Callable[[Channel], str] = lambda channel: ""
         self.incidents: list[Facts] = []
         self.bucket_problem = ""
+        self.issues: list[IssueInput] = []
         self.hang_on = ""
         self.hung = asyncio.Event()
         self.superseding: list[SupersedeInput] = []
@@ -294,6 +296,11 @@ class Script:
         return Stored(address=address, problem=self.bucket_problem, title="went back", head="head")
 
     @activity.defn
+    async def open_issue(self, order: IssueInput) -> str:
+        self.issues.append(order)
+        return "https://github.example/issues/1"
+
+    @activity.defn
     async def supersede_older(self, order: SupersedeInput) -> list[str]:
         self.superseding.append(order)
         return []
@@ -371,6 +378,14 @@ class Script:
         await self._hold(order)
         alias = self.traffic.read(order.expected.function, order.expected.alias)
         return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
+
+    @activity.defn
+    async def tag_release(self, order: TagInput) -> str:
+        return "tagged"
+
+    @activity.defn
+    async def write_changelog(self, order: ChangelogInput) -> str:
+        return "written"
 
     @activity.defn
     async def end_deployment(self, order: DeploymentInput) -> bool:
@@ -503,6 +518,7 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.read_environment_review,
                 script.notify,
                 script.write_incident,
+                script.open_issue,
                 script.supersede_older,
                 script.preflight,
                 script.smoke,
@@ -514,6 +530,8 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.shift_step,
                 script.shift_by_codedeploy,
                 script.end_deployment,
+                script.tag_release,
+                script.write_changelog,
                 script.find_last_drill,
                 drills.publish_noop,
                 drills.raise_alarm,

@@ -120,6 +120,25 @@ async def test_packet_that_no_bucket_takes_is_told_all_the_same(release_system):
     assert notice.markdown.startswith("head\n\n**The packet was not stored:** the bucket is gone")
 
 
+async def test_incident_is_an_issue_where_there_is_a_repository(release_system):
+    """One on GitHub, known by the promotion's run, with the packet's first screen."""
+    script = release_system.script
+    script.judge = lambda order: script.judgement(Verdict.FAILED)
+    policy = parse_policy(TEXT + CHANNEL)
+    ci = policy.ci.model_copy(update={"repository": "o/r"})
+    handle = await release_system.promote(policy=policy.model_copy(update={"ci": ci}))
+    await release_system.sign_off_all(handle)
+    await release_system.approve(handle)
+    await handle.result()
+
+    await release_system.until(handle, lambda _: script.issues)
+
+    [issue] = script.issues
+    assert (issue.repository, issue.title) == ("o/r", "went back")
+    assert issue.body.startswith("head\n\nThe whole packet: ")
+    assert script.incidents[0].run in issue.marker
+
+
 async def test_rejected_release_tells_its_end(release_system):
     """Whoever heard of the request hears that it is over, and that no user met the release."""
     handle = await release_system.promote_to_approval(policy=parse_policy(TEXT + CHANNEL))

@@ -4,7 +4,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.github_issues import GitHubIssues
     from activities.incident import Incidents
+    from activities.release_inputs import IssueInput
     from release.channels import Event
     from release.incident import Facts, Stored
     from release.policy import Policy
@@ -13,7 +15,9 @@ with workflow.unsafe.imports_passed_through():
 
 from release.policy import alarm_period_seconds
 from workflows import options
+from workflows.failures import root_cause
 from workflows.notices import About, send
+from workflows.records.keep import keep
 from workflows.records.notice import about
 
 _KEPT = "incident packet"
@@ -27,7 +31,7 @@ async def write_incident(request: RecordRequest) -> Kept | None:
 
 
 async def report(policy: Policy, release: About, facts: Facts) -> Kept:
-    """The incident is written down and told."""
+    """The incident is written down, told, and an issue on GitHub where there is a repository."""
     try:
         stored = await workflow.execute_activity_method(
             Incidents.write_incident,
@@ -38,12 +42,21 @@ async def report(policy: Policy, release: About, facts: Facts) -> Kept:
     except ActivityError as failure:
         if is_cancelled_exception(failure):
             raise
-        return Kept(what=_KEPT, done=False, text=f"not written: {failure.cause or failure}")
-    await send(policy, release, Event.INCIDENT, stored.title, _told(facts, stored))
-    if stored.problem:
-        rest = f"the channels have its head, `starter.py status {facts.sha[:12]}` the rungs"
-        return Kept(what=_KEPT, done=False, text=f"{stored.problem}; {rest}")
-    return Kept(what=_KEPT, done=True, text=stored.address)
+        return Kept(what=_KEPT, done=False, text=f"not written: {root_cause(failure)}")
+    text = _told(facts, stored)
+    await send(policy, release, Event.INCIDENT, stored.title, text)
+    rest = f"the channels have its head, `starter.py status {facts.sha[:12]}` the rungs"
+    place = f"{stored.problem}; {rest}" if stored.problem else stored.address
+    if not policy.ci.repository:
+        return Kept(what=_KEPT, done=not stored.problem, text=place)
+    issue = await keep("GitHub issue", GitHubIssues.open_issue, _issue(policy, facts, stored, text))
+    done = not stored.problem and issue.done
+    return Kept(what=f"{_KEPT}, with an issue", done=done, text=f"{place}; issue: {issue.text}")
+
+
+def _issue(policy: Policy, facts: Facts, stored: Stored, text: str) -> IssueInput:
+    marker = f"incident {facts.promotion} {facts.run}"
+    return IssueInput(repository=policy.ci.repository, title=stored.title, body=text, marker=marker)
 
 
 def _told(facts: Facts, stored: Stored) -> str:
