@@ -15,6 +15,7 @@ from release.incident_rules import (
 )
 from release.quarantine import TRAILER
 from release.text import code, duration, name, percent
+from release.verdict import Verdict
 
 
 def head(packet: Packet) -> str:
@@ -28,7 +29,7 @@ def head(packet: Packet) -> str:
             f"**Are users safe now?** {_safe(packet)}",
             "",
             f"**What it did to them.** {_hurt(facts)}",
-            *(["", f"**Could not be read:** {unread}; see below."] if unread else []),
+            *(["", f"**Could not be read:** {unread}; the packet says why."] if unread else []),
             "",
             "**What to do now**",
             "",
@@ -53,7 +54,24 @@ def actions(packet: Packet) -> list[str]:
         look = f"aws lambda get-alias --function-name {facts.api} --name {facts.alias}"
         text = f"**Look at once:** `{look}` has to say version {target} and no weights. If not:"
         return [f"{text} {by_hand}.", *_mend(packet)]
-    return ["Nothing is urgent: nobody has to act before the morning.", *_mend(packet)]
+    return [_not_urgent(packet), *_mend(packet)]
+
+
+def _not_urgent(packet: Packet) -> str:
+    """Unless production is ill without the release: then the release was not what hurt users."""
+    rung = decisive(packet.facts.steps)
+    if red := _red(packet):
+        return (
+            f"**In three minutes** look at {red} again: if it is still red then, the old version "
+            "fails as well, and there is an outage that this release did not make."
+        )
+    if rung and rung.judgement and rung.judgement.verdict is Verdict.INCONCLUSIVE:
+        return "Look at production itself: why the release could not be judged may hurt it too."
+    return "Nothing is urgent: nobody has to act before the morning."
+
+
+def _red(packet: Packet) -> str:
+    return ", ".join(code(a.name) for a in packet.found.alarms or () if a.state == "ALARM")
 
 
 def _mend(packet: Packet) -> list[str]:
@@ -61,7 +79,7 @@ def _mend(packet: Packet) -> list[str]:
     day = f"{facts.since.astimezone(UTC):%Y/%m/%d}"
     stream = f"{day}/[{facts.bad.get(facts.api, '?')}]"
     logs = f"aws logs tail /aws/lambda/{facts.api} --since 12h --log-stream-name-prefix '{stream}'"
-    found = [f"See what broke: the evidence below, and `{logs}`."]
+    found = [f"See what broke: the packet's evidence, and `{logs}`."]
     if packet.found.quarantined or (packet.found.quarantined is None and facts.quarantines):
         fix = f"Fix it on main, by a commit whose message ends with `{TRAILER}: {short}`; then"
         anyway = (
@@ -85,7 +103,9 @@ def _safe(packet: Packet) -> str:
     state, aliases = safety(packet), packet.found.aliases or ()
     served = "; ".join(serves(alias) for alias in aliases)
     if state is Safety.SAFE:
-        return f"**Yes.** The old version serves all traffic: {served}."
+        red = _red(packet)
+        but = f" But still red: {red}." if red else ""
+        return f"**Yes.** The old version serves all traffic: {served}.{but}"
     if state is Safety.AT_RISK:
         return f"**NO. Users still meet the bad version:** {served}."
     if state is Safety.OTHERS:
@@ -96,7 +116,7 @@ def _safe(packet: Packet) -> str:
 
 def _hurt(facts: Facts) -> str:
     if not facts.steps:
-        return "Not counted: it was taken back after its shift; see the periods below."
+        return "Not counted: it went back after its shift; the packet has the last minutes."
     new, _ = counted(facts.steps)
     span = duration(facts.went_back_at - facts.since) or "0 s"
     extra = failed_beyond_baseline(facts.steps)
@@ -105,5 +125,5 @@ def _hurt(facts: Facts) -> str:
         f"{rate(new)} on the new one, in {span}."
     )
     if any(step.judgement is None for step in facts.steps):
-        text += " A rung that was cut short is not in it: see the periods below."
+        text += " A rung that was cut short is not in it; the packet has it by the minute."
     return text

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from release.rollback import RollbackRequest
 
 from release.text import code, name
-from workflows.notices import About, send
+from workflows.notices import About, send_patiently
 from workflows.records.incident import report
 from workflows.records.notice import PACKET_FOLLOWS
 
@@ -31,7 +31,7 @@ class IncidentWorkflow:
         title = f"{facts.service} {facts.version} was rolled back by hand"
         text = f"By {name(facts.requested_by)}. Why: {code(facts.reason, 500)}\n\n{PACKET_FOLLOWS}"
         _, kept = await asyncio.gather(
-            send(incident.policy, about, Event.ROLLED_BACK, title, text),
+            send_patiently(incident.policy, about, Event.ROLLED_BACK, title, text),
             report(incident.policy, about, facts),
         )
         return kept

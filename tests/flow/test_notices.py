@@ -1,6 +1,7 @@
 """What a release tells over its life: each thing once, and nothing waits for it."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowHandle
@@ -179,3 +180,32 @@ async def test_notice_that_hangs_delays_neither_the_first_weight_nor_the_rollbac
     assert len(result.steps) == 1
     assert script.hung.is_set()
     script.release.set()
+
+
+async def test_channel_that_missed_the_end_hears_of_it_later(release_system):
+    """Down for some minutes: told again until it is reached, alone, under the same key."""
+    script = release_system.script
+
+    def deliver(channel):
+        ends = [one for one in script.notices if one.event == "ended"]
+        return "HTTP 503" if channel.name == "team" and len(ends) in (1, 2) else ""
+
+    script.deliver = deliver
+    handle = await release_system.promote(
+        policy=parse_policy(TEXT + CHANNEL + CHANNEL.replace("team", "other"))
+    )
+    await handle.signal("abort", {"by": "carol", "reason": "not today"})
+    await handle.result()
+    record = release_system.environment.client.get_workflow_handle(
+        f"record/crypto-watch/{SHA[:12]}/{handle.first_execution_run_id[-8:]}",
+        result_type=RecordResult,
+    )
+    await release_system.environment.fast_forward(record, timedelta(minutes=10))
+
+    [kept] = [one for one in (await record.result()).kept if one.what == "notice ended"]
+
+    assert (kept.done, kept.text) == (True, "told team, other")
+    ends = [one for one in script.notices if one.event == "ended"]
+    names = [[channel.name for channel in one.channels] for one in ends]
+    assert names == [["team", "other"], ["team"], ["team"]]
+    assert len({one.at for one in ends}) == 1

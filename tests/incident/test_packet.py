@@ -87,6 +87,23 @@ def test_commit_that_went_out_as_it_was_in_production_already_is_no_danger():
     assert safety(found) is Safety.SAFE
 
 
+def test_alarm_that_is_still_red_is_no_all_clear():
+    """The old version may fail as well: whoever reads it is told when to look again."""
+    red = packet(found={"alarms": (AlarmSeen(name="errors", state="ALARM"),)})
+    green = packet(found={"alarms": (AlarmSeen(name="errors", state="OK"),)})
+
+    assert "But still red: `errors`." in head(red)
+    assert actions(red)[0].startswith("**In three minutes** look at `errors` again")
+    assert actions(green)[0].startswith("Nothing is urgent")
+
+
+def test_release_that_could_not_be_judged_sends_somebody_to_look_at_production():
+    """What blinded the judgement may be an outage that has nothing to do with the release."""
+    steps = (rung(0.2, 1, (0, 0), verdict=Verdict.INCONCLUSIVE),)
+
+    assert actions(packet(steps=steps))[0].startswith("Look at production itself")
+
+
 def test_failures_are_counted_beyond_the_baselines_rate():
     """25 of 100 failed where the old version fails 1 %: 24 would not have."""
     assert failed_beyond_baseline(facts().steps) == pytest.approx(24)

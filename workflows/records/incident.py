@@ -1,5 +1,7 @@
 """When users met a version that went back: the incident packet, and whoever has to know of it."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
@@ -16,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 from release.policy import alarm_period_seconds
 from workflows import options
 from workflows.failures import root_cause
-from workflows.notices import About, send
+from workflows.notices import About, send_patiently
 from workflows.records.keep import keep
 from workflows.records.notice import about
 
@@ -44,7 +46,12 @@ async def report(policy: Policy, release: About, facts: Facts) -> Kept:
             raise
         return Kept(what=_KEPT, done=False, text=f"not written: {root_cause(failure)}")
     text = _told(facts, stored)
-    await send(policy, release, Event.INCIDENT, stored.title, text)
+    told = send_patiently(policy, release, Event.INCIDENT, stored.title, text)
+    _, kept = await asyncio.gather(told, _kept(policy, facts, stored, text))
+    return kept
+
+
+async def _kept(policy: Policy, facts: Facts, stored: Stored, text: str) -> Kept:
     rest = f"the channels have its head, `starter.py status {facts.sha[:12]}` the rungs"
     place = f"{stored.problem}; {rest}" if stored.problem else stored.address
     if not policy.ci.repository:

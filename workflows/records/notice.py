@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from release.records import Kept, RecordRequest
 
 from release.text import code
-from workflows.notices import About, send
+from workflows.notices import About, send_patiently
 
 PACKET_FOLLOWS = (
     "The incident packet, which follows, says what production serves now and what to do."
@@ -18,7 +18,7 @@ PACKET_FOLLOWS = (
 async def tell_the_end(request: RecordRequest) -> Kept | None:
     """The channels were told, or which of them could not be; None where nobody wants to hear it."""
     event, title, text = _notice(request)
-    found = await send(request.promotion.policy, about(request), event, title, text)
+    found = await send_patiently(request.promotion.policy, about(request), event, title, text)
     if not found:
         return None
     missed = [f"{one.channel}: {one.reason}" for one in found if not one.delivered]
