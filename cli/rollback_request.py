@@ -40,6 +40,7 @@ def rollback_request(
         requested_by=name,
         reason=reason,
         source=source,
+        table=policy.table_name("prod"),
         undone=_undone(
             repository,
             policy.table_name("prod"),

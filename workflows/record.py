@@ -7,11 +7,17 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     import release.channels
+    import release.deployment
     import release.promotion
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
-PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = ()
+from workflows.records.deployment import production_deployment, staging_deployment
+
+PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
+    production_deployment,
+    staging_deployment,
+)
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 
 
