@@ -50,11 +50,8 @@ def in_staging(request: RecordRequest) -> Deployment | None:
     return _of(request, STAGING, began, Change(at=began, status=DeploymentStatus.ACTIVE))
 
 
-def known_by_name(release: str, change: Change) -> Deployment | None:
-    """Production's version of a release that is known as "<version> <commit>" and no more."""
-    version, _, commit = release.partition(" ")
-    if not version or not commit:
-        return None
+def known_by_name(version: str, commit: str, change: Change) -> Deployment:
+    """Production's version of a release of which no more is known."""
     return Deployment(
         environment=PRODUCTION,
         version=version,

@@ -25,19 +25,19 @@ class DeploymentRecordWorkflow:
 
 async def record_rollback(request: RollbackRequest) -> None:
     """Now that the API serves it, the record is being moved to the release gone back to."""
+    version, _, commit = request.release.partition(" ")
+    if not request.table or not commit:
+        return  # a request of before, or a version of Lambda that names no release
     now = workflow.now()
-    changes = {request.release: Change(at=now, status=DeploymentStatus.ACTIVE)}
+    told = [known_by_name(version, commit, Change(at=now, status=DeploymentStatus.ACTIVE))]
     for undone in request.undone:
-        changes[f"{undone.version} {undone.sha}"] = Change(
+        change = Change(
             at=undone.at or now, status=DeploymentStatus.ROLLED_BACK, reason=undone.reason
         )
-    told = [known_by_name(release, change) for release, change in changes.items()]
-    deployments = tuple(one for one in told if one is not None)
-    if not request.table or not deployments:
-        return  # a request of before, or versions that name no release
+        told.append(known_by_name(undone.version, undone.sha, change))
     await workflow.start_child_workflow(
         DeploymentRecordWorkflow.run,
-        DeploymentsInput(table=request.table, environment=PRODUCTION, deployments=deployments),
+        DeploymentsInput(table=request.table, environment=PRODUCTION, deployments=tuple(told)),
         id=f"record/rollback/{request.service}/{workflow.info().run_id[:8]}",
         parent_close_policy=ParentClosePolicy.ABANDON,
         static_summary=f"the record: production is back on {request.release}",
