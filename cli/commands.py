@@ -85,10 +85,11 @@ async def _attach(arguments: Any, live: AlreadyLive) -> int:
 
 
 async def _started(client: "Client", identity: str, arguments: Any, *, attached: bool) -> int:
+    version = await promotions.version_of(client, identity)
     if arguments.json:
-        print(json.dumps({"id": identity, "attached": attached}))
+        print(json.dumps({"id": identity, "attached": attached, "version": version}))
     else:
-        print(f"{'attached to' if attached else 'started'} {identity}")
+        print(f"{'attached to' if attached else 'started'} {identity}, version {version}")
         _print_ui(identity)
     return await show.watch(client, identity) if arguments.watch else OK
 

@@ -123,9 +123,9 @@ def _bytes(name: str, before: Release, after: Release) -> str:
 def _print(found: Difference) -> None:
     before, after = found.before, found.after
     print(f"{before.version} ({before.commit[:12]}) → {after.version} ({after.commit[:12]})")
-    _print_group("commits", [_line(one) for one in found.commits], "none")
+    _print_group("commits", _lines(found.commits), "none")
     if found.left_out:
-        _print_group(f"in {before.version} only", [_line(one) for one in found.left_out], "")
+        _print_group(f"in {before.version} only", _lines(found.left_out), "")
     artifacts = [f"{name:<12} {what}" for name, what in found.artifacts.items()]
     _print_group("artifacts", artifacts, "unknown: the record has no hashes of either")
     _print_group(_POLICY, [], "changed" if found.policy_changed else "the same")
@@ -138,5 +138,6 @@ def _print_group(title: str, lines: list[str], otherwise: str) -> None:
         print(f"  {line}")
 
 
-def _line(one: Commit) -> str:
-    return f"{one.sha[:12]}  {one.author:<16} {one.subject}"
+def _lines(found: tuple[Commit, ...]) -> list[str]:
+    width = max((len(one.author) for one in found), default=0)
+    return [f"{one.sha[:12]}  {one.author:<{width}}  {one.subject}" for one in found]

@@ -119,6 +119,13 @@ async def is_running(handle: WorkflowHandle[Any, Any]) -> bool:
     return description.status is WorkflowExecutionStatus.RUNNING
 
 
+async def version_of(client: Client, identity: str) -> str:
+    """The version that the promotion runs under."""
+    described = await client.get_workflow_handle(identity).describe(rpc_timeout=RPC_TIMEOUT)
+    found = described.typed_search_attributes.get(VERSION)
+    return found if found is not None else "?"
+
+
 def workflow_id(reference: str) -> str:
     """The id of the promotion that a person means: an id, or any revision of its commit."""
     if reference.startswith("promotion/"):

@@ -113,7 +113,7 @@ def test_diff_says_what_a_release_brought(run, released):
         f"1.2.2 ({old}) → 1.2.3 ({new})",
         "",
         "commits",
-        f"  {new}  carol            fix: a price",
+        f"  {new}  carol  fix: a price",
         "",
         "artifacts",
         "  api          changed",
