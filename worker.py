@@ -20,6 +20,7 @@ from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.codedeploy import CodeDeploy
 from activities.deploy import Deploy
+from activities.deployments import Deployments
 from activities.drill import Drills
 from activities.drill_records import DrillRecords
 from activities.git_release import GitRelease
@@ -44,6 +45,7 @@ from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.promotion import PromotionWorkflow
@@ -53,6 +55,7 @@ from workflows.rollback import RollbackWorkflow
 WORKFLOWS = [
     PromotionWorkflow,
     RecordWorkflow,
+    DeploymentRecordWorkflow,
     RollbackWorkflow,
     IncidentWorkflow,
     RollbackDrillWorkflow,
@@ -98,6 +101,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         Notify(aws.secrets, notice_client()).notify,
         Incidents(aws).write_incident,
         Supersede(temporal, settings.repository).supersede_older,
+        Deployments(aws.dynamodb).record_deployments,
         quarantine.quarantine,
         quarantine.refuse_quarantined,
         quarantine.reconcile,

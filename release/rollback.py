@@ -46,6 +46,7 @@ class RollbackRequest(Message):
     source: Source | None = Field(None, description="for what Lambda has no more, if git has it")
     undone: tuple[Undone, ...] = ()
     policy: Policy | None = Field(None, description="whom to tell, and where to keep the packet")
+    table: str = Field("", description="production's, for the record")
 
 
 class RollbackResult(Message):

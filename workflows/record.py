@@ -7,6 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     import release.channels
+    import release.deployment
     import release.incident
     import release.policy
     import release.promotion
@@ -14,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from release.records import Kept, RecordRequest, RecordResult
 
 from workflows.records.changelog import changelog
+from workflows.records.deployment import production_deployment, staging_deployment
 from workflows.records.github import github_deployment
 from workflows.records.incident import write_incident
 from workflows.records.notice import tell_the_end
@@ -25,6 +27,8 @@ PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
     tag,
     changelog,
     github_deployment,
+    production_deployment,
+    staging_deployment,
 )
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 

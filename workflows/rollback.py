@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     import release.channels
+    import release.deployment
     import release.incident
     import release.policy
     import release.records  # noqa: F401
@@ -20,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from release.rollback import AliasTarget, RollbackRequest, RollbackResult, Source, Undone
 
 from workflows import options
+from workflows.deployment_record import record_rollback
 from workflows.incident import leave_incident
 
 _WITHOUT_LIMIT = {"retry_policy": options.ROLLBACK["retry_policy"]}
@@ -68,6 +70,8 @@ class RollbackWorkflow:
             self._show(target.function, f"**not back**: {reason}")
             return reason
         self._show(target.function, f"serves version {alias.version}, all of its traffic")
+        if target is self._request.targets[0]:  # the API: another that hangs holds up no record
+            await record_rollback(self._request)
         return alias
 
     async def _point(self, target: AliasTarget) -> AliasState:
