@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fake_github import FakeGitHub
 from temporalio.exceptions import ApplicationError
@@ -44,30 +46,35 @@ def head(github: FakeGitHub, ref: str = "main") -> str:
     return (github.git("rev-parse", f"{ref}^{{commit}}") or "").strip()
 
 
+@cache
+def _client() -> httpx.Client:
+    return github_client("http://127.0.0.1", lambda: "token")
+
+
 def run(github: FakeGitHub, kind: str, **fields: Any) -> str:
     """What the activity says."""
-    with github_client(github.url, lambda: "token") as client:
-        calls = GitHubCalls(client)
-        release = GitHubRelease(calls, "main")
-        known: dict[str, Any] = {"repository": "o/r", "sha": head(github), "version": "1.2.3"}
-        message = {"message": "Release v1.2.3: Add TRX", "at": LIVE}
-        ended = {"environment": "production", "promotion": "promotion/x/1", "run_id": "r1"}
-        ended |= {"succeeded": True, "reason": "it serves", "log_url": "https://t.example/p"}
-        issue = {"repository": "o/r", "title": "Rolled back", "body": "Why.", "marker": "r1"}
-        activities: dict[str, tuple[Callable[..., str], Any]] = {
-            "tag": (release.tag_on_github, lambda: TagInput(**{**known, **message, **fields})),
-            "changelog": (
-                release.propose_changelog,
-                lambda: ChangelogInput(**{**known, "staged_at": None, "live_at": LIVE, **fields}),
-            ),
-            "deployment": (
-                GitHubDeployments(calls).record_deployment,
-                lambda: DeploymentInput(**{**known, **ended, **fields}),
-            ),
-            "issue": (GitHubIssues(calls).open_issue, lambda: IssueInput(**{**issue, **fields})),
-        }
-        activity, order = activities[kind]
-        return str(ActivityEnvironment().run(activity, order()))
+    _client().base_url = github.url
+    calls = GitHubCalls(_client())
+    release = GitHubRelease(calls, "main")
+    known: dict[str, Any] = {"repository": "o/r", "sha": head(github), "version": "1.2.3"}
+    message = {"message": "Release v1.2.3: Add TRX", "at": LIVE}
+    ended = {"environment": "production", "promotion": "promotion/x/1", "run_id": "r1"}
+    ended |= {"succeeded": True, "reason": "it serves", "log_url": "https://t.example/p"}
+    issue = {"repository": "o/r", "title": "Rolled back", "body": "Why.", "marker": "r1"}
+    activities: dict[str, tuple[Callable[..., str], Any]] = {
+        "tag": (release.tag_on_github, lambda: TagInput(**{**known, **message, **fields})),
+        "changelog": (
+            release.propose_changelog,
+            lambda: ChangelogInput(**{**known, "staged_at": None, "live_at": LIVE, **fields}),
+        ),
+        "deployment": (
+            GitHubDeployments(calls).record_deployment,
+            lambda: DeploymentInput(**{**known, **ended, **fields}),
+        ),
+        "issue": (GitHubIssues(calls).open_issue, lambda: IssueInput(**{**issue, **fields})),
+    }
+    activity, order = activities[kind]
+    return str(ActivityEnvironment().run(activity, order()))
 
 
 def refused(github: FakeGitHub, kind: str, **fields: Any) -> ApplicationError:
