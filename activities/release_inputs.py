@@ -27,7 +27,7 @@ class ChangelogInput(Message):
     live_at: AwareDatetime
 
 
-class DeploymentInput(Message):
+class GitHubDeploymentInput(Message):
     """Tell GitHub how the commit's deployment ended."""
 
     repository: str = Field(description="GitHub's owner/name")

@@ -97,7 +97,7 @@ async def record(
         activities: list[Any] = [here.tag_release, here.write_changelog, there.tag_on_github]
         activities += [
             there.propose_changelog,
-            GitHubDeployments(GitHubCalls(client)).record_deployment,
+            GitHubDeployments(GitHubCalls(client)).show_deployment_on_github,
         ]
         queue = uuid.uuid4().hex
         async with Worker(

@@ -17,7 +17,7 @@ from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_refs import GitHubRefs
 from activities.github_release import GitHubRelease
-from activities.release_inputs import ChangelogInput, DeploymentInput, IssueInput, TagInput
+from activities.release_inputs import ChangelogInput, GitHubDeploymentInput, IssueInput, TagInput
 from release.github import GitHubProblem
 from tests.github.github_parts import cut_description, hold_to_description, prism
 
@@ -37,7 +37,7 @@ SHA = "c0ffee" * 6 + "beef"
 LIVE = datetime(2024, 1, 15, 14, 0, tzinfo=UTC)
 TAG = TagInput(repository="o/r", sha=SHA, version="1.2.3", message="Release v1.2.3: x", at=LIVE)
 CHANGELOG = ChangelogInput(repository="o/r", sha=SHA, version="1.2.3", staged_at=LIVE, live_at=LIVE)
-DEPLOYMENT = DeploymentInput(
+DEPLOYMENT = GitHubDeploymentInput(
     repository="o/r",
     environment="production",
     sha=SHA,
@@ -151,7 +151,7 @@ def test_deployment_is_made_by_described_calls(github):
     """The examples are of other runs: ours is made, and gets its status."""
     calls, _ = github
 
-    said = run(GitHubDeployments(calls).record_deployment, DEPLOYMENT)
+    said = run(GitHubDeployments(calls).show_deployment_on_github, DEPLOYMENT)
 
     assert said == "deployment 1 of production in o/r: success"
 

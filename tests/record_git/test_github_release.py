@@ -17,7 +17,7 @@ from activities.github_call import GitHubCalls
 from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_release import GitHubRelease
-from activities.release_inputs import ChangelogInput, DeploymentInput, IssueInput, TagInput
+from activities.release_inputs import ChangelogInput, GitHubDeploymentInput, IssueInput, TagInput
 from release.github import GitHubProblem
 from tests.git_command import git
 
@@ -68,8 +68,8 @@ def run(github: FakeGitHub, kind: str, **fields: Any) -> str:
             lambda: ChangelogInput(**{**known, "staged_at": None, "live_at": LIVE, **fields}),
         ),
         "deployment": (
-            GitHubDeployments(calls).record_deployment,
-            lambda: DeploymentInput(**{**known, **ended, **fields}),
+            GitHubDeployments(calls).show_deployment_on_github,
+            lambda: GitHubDeploymentInput(**{**known, **ended, **fields}),
         ),
         "issue": (GitHubIssues(calls).open_issue, lambda: IssueInput(**{**issue, **fields})),
     }
