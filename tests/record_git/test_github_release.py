@@ -18,6 +18,7 @@ from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_release import GitHubRelease
 from activities.release_inputs import ChangelogInput, GitHubDeploymentInput, IssueInput, TagInput
+from release.changelog import entries
 from release.github import GitHubProblem
 from tests.git_command import git
 
@@ -135,6 +136,28 @@ def test_changelog_is_a_pull_request_with_one_commit(github):
         "main",
         "docs: changelog of v1.2.3",
     )
+
+
+def test_next_release_tells_its_own_entries_only(github):
+    """A pull request that nobody merged yet has its entries; the next one does not repeat them."""
+    run(github, "tag")
+    run(github, "changelog")
+    add_entry(github)
+
+    run(github, "changelog", version="1.2.4", previous="1.2.3")
+
+    text = github.git("show", "changelog/v1.2.4:CHANGELOG.md") or ""
+    assert entries(text, "1.2.4")[1]["Added"] == ["FIL"]
+    assert text.count("- TRX") == 1
+
+
+def add_entry(github: FakeGitHub) -> None:
+    """Main goes on, with one more entry."""
+    text = CHANGELOG.replace("- TRX", "- TRX\n- FIL")
+    blob = github.git("hash-object", "-w", "--stdin", stdin=text) or ""
+    tree = github.git("mktree", stdin=f"100644 blob {blob.strip()}\tCHANGELOG.md\n") or ""
+    new = github.git("commit-tree", tree.strip(), "-p", "main", "-m", "x") or ""
+    github.git("update-ref", "refs/heads/main", new.strip())
 
 
 def test_merged_changelog_is_not_proposed_again(github):
