@@ -70,7 +70,8 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
     quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     drills, records = Drills(aws.lambda_, aws.cloudwatch), DrillRecords(temporal)
-    github = GitHub(GitHubApi(_github(settings, aws)))
+    github_http = _github(settings, aws)
+    github = GitHub(GitHubApi(github_http))
     admission = Admission(
         settings.repository,
         settings.branch,
@@ -111,7 +112,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         drills.confirm_baseline,
         records.find_last_drill,
         records.find_promotion_moving,
-        *_record(settings, _github(settings, aws)),
+        *_record(settings, github_http),
     ]
 
 
@@ -124,7 +125,7 @@ def _record(settings: Settings, github: httpx.Client) -> list[Any]:
         repository.write_changelog,
         on_github.tag_on_github,
         on_github.propose_changelog,
-        GitHubDeployments(calls).record_deployment,
+        GitHubDeployments(calls).show_deployment_on_github,
         GitHubIssues(calls).open_issue,
     ]
 

@@ -16,6 +16,7 @@ from activities.release_words import (
     no_changelog,
     tag_name,
     title,
+    unclosed,
 )
 from release.changelog import FILE, has_release
 
@@ -63,7 +64,8 @@ class GitRelease:
         if has_release(text, order.version):
             return f"{FILE} of {self._branch} has it already"
         if repository.ask("rev-parse", "--verify", "--quiet", f"refs/heads/{name}") is None:
-            new = closed(text, _changelog(repository, order.sha), order)
+            before = _before(repository, unclosed(text, order))
+            new = closed(text, _changelog(repository, order.sha), order, before)
             _add_branch(repository, name, tip, new, title(order.version))
         elif not has_release(_changelog(repository, f"refs/heads/{name}"), order.version):
             raise cannot(
@@ -92,6 +94,12 @@ def _changelog(repository: GitRepository, revision: str) -> str:
     if data is None:
         raise no_changelog(revision)
     return data.decode(errors="surrogateescape")
+
+
+def _before(repository: GitRepository, tag: str | None) -> str:
+    """The changelog of the release before, if there is one that nobody has merged."""
+    data = repository.ask("cat-file", "blob", f"refs/tags/{tag}:{FILE}") if tag else None
+    return (data or b"").decode(errors="surrogateescape")
 
 
 def _add_branch(repository: GitRepository, name: str, tip: str, text: str, message: str) -> None:

@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.github_call import GitHubCalls, read, repository_path
 from activities.github_made import Deployment, DeploymentStatus
 from activities.github_refs import found_or_made
-from activities.release_inputs import DeploymentInput
+from activities.release_inputs import GitHubDeploymentInput
 
 _NEEDS = "deployments=write"
 _LONGEST = 140  # GitHub's limit of a description
@@ -23,7 +23,7 @@ class GitHubDeployments:
         self._calls = calls
 
     @activity.defn
-    def record_deployment(self, order: DeploymentInput) -> str:
+    def show_deployment_on_github(self, order: GitHubDeploymentInput) -> str:
         """GitHub shows the commit's deployment as ended, told in words.
 
         Raises:
@@ -39,14 +39,14 @@ class GitHubDeployments:
         )
         return f"deployment {number} of {order.environment} in {order.repository}: {state}"
 
-    def _find(self, path: str, order: DeploymentInput) -> int | None:
+    def _find(self, path: str, order: GitHubDeploymentInput) -> int | None:
         query = {"sha": order.sha, "environment": order.environment}
         for found in read(self._calls.get(path, _NEEDS, **query, per_page=100), _FOUND):
             if isinstance(found.payload, dict) and found.payload.get("run_id") == order.run_id:
                 return found.id
         return None
 
-    def _make(self, path: str, order: DeploymentInput) -> int:
+    def _make(self, path: str, order: GitHubDeploymentInput) -> int:
         body = {
             "ref": order.sha,
             "environment": order.environment,
@@ -63,7 +63,7 @@ class GitHubDeployments:
         found = read(self._calls.get(path, _NEEDS, per_page=100), _STATUSES)
         return next((status.id for status in found if status.state == state), None)
 
-    def _set_status(self, path: str, state: str, order: DeploymentInput) -> int:
+    def _set_status(self, path: str, state: str, order: GitHubDeploymentInput) -> int:
         body: dict[str, Any] = {"state": state, "description": order.reason[:_LONGEST]}
         if order.log_url:
             body["log_url"] = order.log_url

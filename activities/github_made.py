@@ -3,8 +3,9 @@
 What is required here GitHub's published description requires too; the rest may be missing.
 """
 
-from base64 import b64decode
 from typing import Any
+
+from pydantic import Base64Bytes
 
 from activities.github_answers import Answer
 
@@ -34,12 +35,12 @@ class File(Answer):
 
     sha: str
     encoding: str
-    content: str
+    content: Base64Bytes
 
     @property
     def text(self) -> str:
         """As it is, also where it is no UTF-8."""
-        return b64decode(self.content).decode(errors="surrogateescape")
+        return self.content.decode(errors="surrogateescape")
 
 
 class FileCommit(Answer):

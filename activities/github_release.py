@@ -18,6 +18,7 @@ from activities.release_words import (
     no_changelog,
     tag_name,
     title,
+    unclosed,
 )
 from release.changelog import FILE, has_release
 
@@ -73,10 +74,14 @@ class GitHubRelease:
         if has_release(text, order.version):
             return f"{FILE} of {self._branch} has it already"
         released = self._file(order, order.sha).text
-        closed(text, released, order)  # what cannot be closed is said before a branch is made
+        before = self._before(order, unclosed(text, order))
+        closed(
+            text, released, order, before
+        )  # what cannot be closed is said before a branch is made
         found_or_made(lambda: refs.commit(f"heads/{name}"), lambda: refs.add_branch(name, tip))
         found_or_made(
-            lambda: self._closed_on(order, name), lambda: self._close(order, name, released)
+            lambda: self._closed_on(order, name),
+            lambda: self._close(order, name, released, before),
         )
         pull = found_or_made(
             lambda: self._find_pull(order, name), lambda: self._open_pull(order, name)
@@ -98,14 +103,20 @@ class GitHubRelease:
         text = self._file(order, name).text
         return text if has_release(text, order.version) else None
 
-    def _close(self, order: ChangelogInput, name: str, released: str) -> str:
-        before = self._file(order, name)
-        text = closed(before.text, released, order)
+    def _before(self, order: ChangelogInput, tag: str | None) -> str:
+        """The changelog of the release before, if there is one that nobody has merged."""
+        if tag is None or GitHubRefs(self._calls, order.repository).commit(f"tags/{tag}") is None:
+            return ""
+        return self._file(order, f"refs/tags/{tag}").text
+
+    def _close(self, order: ChangelogInput, name: str, released: str, before: str) -> str:
+        file = self._file(order, name)
+        text = closed(file.text, released, order, before)
         content = b64encode(text.encode(errors="surrogateescape")).decode()
         body = {"message": title(order.version), "content": content}
         path = f"{repository_path(order.repository)}/contents/{FILE}"
         # the file's own sha: GitHub refuses if the branch has another one by now
-        body |= {"sha": before.sha, "branch": name}
+        body |= {"sha": file.sha, "branch": name}
         read(self._calls.put(path, CONTENTS, body), _FILE_COMMIT)
         return text
 

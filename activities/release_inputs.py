@@ -23,11 +23,12 @@ class ChangelogInput(Message):
     repository: str = Field("", description="GitHub's owner/name; empty: the worker's own")
     sha: str = Field(pattern=SHA)
     version: str = Field(description="X.Y.Z")
+    previous: str = Field("", description="X.Y.Z that production ran before; empty: not known")
     staged_at: AwareDatetime | None
     live_at: AwareDatetime
 
 
-class DeploymentInput(Message):
+class GitHubDeploymentInput(Message):
     """Tell GitHub how the commit's deployment ended."""
 
     repository: str = Field(description="GitHub's owner/name")

@@ -5,7 +5,7 @@ import re
 from temporalio.exceptions import ApplicationError
 
 from activities.release_inputs import ChangelogInput
-from release.changelog import FILE, NoUnreleased, close_release
+from release.changelog import FILE, NoUnreleased, close_release, names
 from release.tagging import day, deployment_notes
 
 
@@ -44,15 +44,21 @@ def moved(name: str, has: str, sha: str) -> ApplicationError:
     return cannot(text)
 
 
-def closed(text: str, released: str, order: ChangelogInput) -> str:
-    """The changelog with the release closed in it.
+def unclosed(text: str, order: ChangelogInput) -> str | None:
+    """The tag of the release before, if the branch's changelog does not name that one yet."""
+    known = re.fullmatch(r"\d+\.\d+\.\d+", order.previous)
+    return f"v{order.previous}" if known and not names(text, order.previous) else None
+
+
+def closed(text: str, released: str, order: ChangelogInput, before: str = "") -> str:
+    """The changelog with the release closed in it; `before` is that of the `unclosed` release.
 
     Raises:
         ApplicationError: not retryable when it keeps no Unreleased.
     """
     notes = deployment_notes(order.staged_at, order.live_at)
     try:
-        return close_release(text, released, order.version, day(order.live_at), notes)
+        return close_release(text, released, order.version, day(order.live_at), notes, before)
     except NoUnreleased as error:
         raise cannot(f"{error}; {by_hand(order)}") from None
 

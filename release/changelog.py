@@ -45,6 +45,11 @@ def _releases(text: str) -> dict[str, dict[str, list[str]]]:
     return releases
 
 
+def names(text: str, version: str) -> bool:
+    """Whether the version has a heading."""
+    return version in _releases(text)
+
+
 def has_release(text: str, version: str) -> bool:
     """Whether the version has a heading with its deployment below."""
     return _DEPLOYMENT in _releases(text).get(version, {})
@@ -63,14 +68,20 @@ class _Entry(NamedTuple):
 
 
 def close_release(
-    text: str, released: str, version: str, on: date, deployment: Sequence[str]
+    text: str,
+    released: str,
+    version: str,
+    on: date,
+    deployment: Sequence[str],
+    unclosed: str = "",
 ) -> str:
     """The branch's changelog `text` with a section for the release; called again it adds nothing.
 
     What stands under Unreleased in `released`, the changelog of the released commit, has moved
     there; what came to the branch afterwards stays. An entry that the branch has under another
-    release by now went out with that one. If somebody wrote the version's heading already, only
-    the deployment is added to it.
+    release by now went out with that one; and so did what stands under Unreleased in `unclosed`,
+    the changelog of the release before, which nobody has merged yet. If somebody wrote the
+    version's heading already, only the deployment is added to it.
 
     Raises:
         NoUnreleased: one of the two has no such heading, or neither has the version's own.
@@ -80,13 +91,13 @@ def close_release(
     lines, end_of_line = text.split("\n"), "\r" if "\r\n" in text else ""
     notes = tuple(f"- {line}{end_of_line}" for line in deployment)
     told = _Entry((f"### {_DEPLOYMENT}{end_of_line}",), notes)
-    if version in _releases(text):
+    if names(text, version):
         begin, end = _section(lines, version)
         own = [*_entries(lines[begin:end]), told]
         whole = [*lines[:begin], end_of_line, *_rendered(own, end_of_line), *lines[end:]]
         return "\n".join(whole).rstrip("\r")
     begin, end = _section(lines, UNRELEASED)
-    taken, later = _divide(lines, begin, end, released)
+    taken, later = _divide(lines, begin, end, released, unclosed)
     whole = [
         *lines[:begin],
         end_of_line,
@@ -100,7 +111,7 @@ def close_release(
 
 
 def _divide(
-    lines: list[str], begin: int, end: int, released: str
+    lines: list[str], begin: int, end: int, released: str, unclosed: str
 ) -> tuple[list[_Entry], list[_Entry]]:
     """The entries that the release takes, and those that stay under Unreleased."""
     then = released.split("\n")
@@ -108,13 +119,23 @@ def _divide(
     now = _entries(lines[begin:end])
     waiting = {entry.text for entry in now}
     gone = {entry.text for entry in _entries([*lines[:begin], *lines[end:]])}
+    before = {entry.text for entry in _unreleased(unclosed)}
     taken = [
         entry
         for entry in _entries(then[first:last])
-        if entry.text in waiting or entry.text not in gone
+        if entry.text not in before and (entry.text in waiting or entry.text not in gone)
     ]
     texts = {entry.text for entry in taken}
     return taken, [entry for entry in now if entry.text not in texts]
+
+
+def _unreleased(text: str) -> list[_Entry]:
+    lines = text.split("\n")
+    try:
+        begin, end = _section(lines, UNRELEASED)
+    except NoUnreleased:
+        return []
+    return _entries(lines[begin:end])
 
 
 def _section(lines: Sequence[str], name: str, where: str = "on the branch") -> tuple[int, int]:

@@ -109,7 +109,8 @@ def cut_description(
     _add_referenced(cut, whole["components"])
     for content in _all_of(cut, "content"):
         # GitHub's documentation asks for this media type, its description names the other one
-        content["application/vnd.github+json"] = copy.deepcopy(content["application/json"])
+        if "application/json" in content:  # and no field of an answer that is called so
+            content["application/vnd.github+json"] = copy.deepcopy(content["application/json"])
     if sparse:
         for schema in [*_all_of(cut, "schema"), *cut["components"]["schemas"].values()]:
             _keep_required(schema)

@@ -91,6 +91,19 @@ def test_entry_that_went_out_with_another_release_is_not_told_twice():
     assert "Timestamps" in entries(text, "1.2.2")[1]["Fixed"]
 
 
+def test_entry_of_a_release_that_nobody_closed_yet_is_not_told_again():
+    """Two releases whose changelogs wait to be merged tell each entry once."""
+    tip = RELEASED.replace("- Timestamps", "- Timestamps\n- New")
+
+    text = close_release(tip, tip, "1.2.4", date(2024, 1, 16), DEPLOYMENT, unclosed=RELEASED)
+
+    assert entries(text, "1.2.4")[1] == {"Fixed": ["New"], "Deployment": list(DEPLOYMENT)}
+    assert entries(text, "9.9.9")[1] == {
+        "Added": ["New cryptocurrency support"],
+        "Fixed": ["Timestamps"],
+    }
+
+
 def test_same_words_in_an_old_release_keep_no_entry_back():
     """ "Dependencies" may be updated in every release."""
     text = close(RELEASED.replace("- Old", "- Timestamps"))

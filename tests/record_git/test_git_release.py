@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.git_release import GitRelease
 from activities.release_inputs import ChangelogInput, TagInput
+from release.changelog import entries
 from tests.git_command import git
 
 STAGED = datetime(2024, 1, 14, 10, 0, tzinfo=UTC)
@@ -50,10 +51,10 @@ def tag(folder: Path, sha: str = "", version: str = "1.2.3") -> str:
     return str(ActivityEnvironment().run(GitRelease(folder, "main").tag_release, order))
 
 
-def write_changelog(folder: Path, sha: str = "", branch: str = "main") -> str:
+def write_changelog(folder: Path, sha: str = "", branch: str = "main", **fields: str) -> str:
     """What the activity says."""
-    released = sha or git(folder, "rev-parse", branch)
-    order = ChangelogInput(sha=released, version="1.2.3", staged_at=STAGED, live_at=LIVE)
+    known = {"sha": sha or git(folder, "rev-parse", branch), "version": "1.2.3"}
+    order = ChangelogInput(**{**known, **fields}, staged_at=STAGED, live_at=LIVE)
     return str(ActivityEnvironment().run(GitRelease(folder, branch).write_changelog, order))
 
 
@@ -181,6 +182,24 @@ def test_branch_that_went_on_keeps_its_new_entries_unreleased(folder):
     text = git(folder, "show", f"{BRANCH}:CHANGELOG.md")
     assert "## Unreleased\n\n### Added\n- FIL\n\n## [1.2.3]" in text
     assert "### Added\n- TRX\n\n### Deployment" in text
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_next_release_tells_its_own_entries_only(folder, merged):
+    """Whether somebody merged the last changelog or not, no entry goes out twice."""
+    tag(folder)
+    write_changelog(folder)
+    if merged:
+        git(folder, "merge", "--quiet", BRANCH)
+    text = git(folder, "show", "main:CHANGELOG.md")
+    commit(folder, text.replace("## Unreleased\n", "## Unreleased\n\n### Fixed\n- FIL\n", 1))
+
+    write_changelog(folder, version="1.2.4", previous="1.2.3")
+
+    text = git(folder, "show", "changelog/v1.2.4:CHANGELOG.md")
+    assert entries(text, "1.2.4")[1]["Fixed"] == ["FIL"]
+    assert "Added" not in entries(text, "1.2.4")[1]
+    assert text.count("- TRX") == 1
 
 
 def test_second_attempt_finds_the_branch(folder):

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fake_github import FakeGitHub
 from temporalio.exceptions import ApplicationError
@@ -15,7 +17,8 @@ from activities.github_call import GitHubCalls
 from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_release import GitHubRelease
-from activities.release_inputs import ChangelogInput, DeploymentInput, IssueInput, TagInput
+from activities.release_inputs import ChangelogInput, GitHubDeploymentInput, IssueInput, TagInput
+from release.changelog import entries
 from release.github import GitHubProblem
 from tests.git_command import git
 
@@ -44,30 +47,35 @@ def head(github: FakeGitHub, ref: str = "main") -> str:
     return (github.git("rev-parse", f"{ref}^{{commit}}") or "").strip()
 
 
+@cache
+def _client() -> httpx.Client:
+    return github_client("http://127.0.0.1", lambda: "token")
+
+
 def run(github: FakeGitHub, kind: str, **fields: Any) -> str:
     """What the activity says."""
-    with github_client(github.url, lambda: "token") as client:
-        calls = GitHubCalls(client)
-        release = GitHubRelease(calls, "main")
-        known: dict[str, Any] = {"repository": "o/r", "sha": head(github), "version": "1.2.3"}
-        message = {"message": "Release v1.2.3: Add TRX", "at": LIVE}
-        ended = {"environment": "production", "promotion": "promotion/x/1", "run_id": "r1"}
-        ended |= {"succeeded": True, "reason": "it serves", "log_url": "https://t.example/p"}
-        issue = {"repository": "o/r", "title": "Rolled back", "body": "Why.", "marker": "r1"}
-        activities: dict[str, tuple[Callable[..., str], Any]] = {
-            "tag": (release.tag_on_github, lambda: TagInput(**{**known, **message, **fields})),
-            "changelog": (
-                release.propose_changelog,
-                lambda: ChangelogInput(**{**known, "staged_at": None, "live_at": LIVE, **fields}),
-            ),
-            "deployment": (
-                GitHubDeployments(calls).record_deployment,
-                lambda: DeploymentInput(**{**known, **ended, **fields}),
-            ),
-            "issue": (GitHubIssues(calls).open_issue, lambda: IssueInput(**{**issue, **fields})),
-        }
-        activity, order = activities[kind]
-        return str(ActivityEnvironment().run(activity, order()))
+    _client().base_url = github.url
+    calls = GitHubCalls(_client())
+    release = GitHubRelease(calls, "main")
+    known: dict[str, Any] = {"repository": "o/r", "sha": head(github), "version": "1.2.3"}
+    message = {"message": "Release v1.2.3: Add TRX", "at": LIVE}
+    ended = {"environment": "production", "promotion": "promotion/x/1", "run_id": "r1"}
+    ended |= {"succeeded": True, "reason": "it serves", "log_url": "https://t.example/p"}
+    issue = {"repository": "o/r", "title": "Rolled back", "body": "Why.", "marker": "r1"}
+    activities: dict[str, tuple[Callable[..., str], Any]] = {
+        "tag": (release.tag_on_github, lambda: TagInput(**{**known, **message, **fields})),
+        "changelog": (
+            release.propose_changelog,
+            lambda: ChangelogInput(**{**known, "staged_at": None, "live_at": LIVE, **fields}),
+        ),
+        "deployment": (
+            GitHubDeployments(calls).show_deployment_on_github,
+            lambda: GitHubDeploymentInput(**{**known, **ended, **fields}),
+        ),
+        "issue": (GitHubIssues(calls).open_issue, lambda: IssueInput(**{**issue, **fields})),
+    }
+    activity, order = activities[kind]
+    return str(ActivityEnvironment().run(activity, order()))
 
 
 def refused(github: FakeGitHub, kind: str, **fields: Any) -> ApplicationError:
@@ -128,6 +136,28 @@ def test_changelog_is_a_pull_request_with_one_commit(github):
         "main",
         "docs: changelog of v1.2.3",
     )
+
+
+def test_next_release_tells_its_own_entries_only(github):
+    """A pull request that nobody merged yet has its entries; the next one does not repeat them."""
+    run(github, "tag")
+    run(github, "changelog")
+    add_entry(github)
+
+    run(github, "changelog", version="1.2.4", previous="1.2.3")
+
+    text = github.git("show", "changelog/v1.2.4:CHANGELOG.md") or ""
+    assert entries(text, "1.2.4")[1]["Added"] == ["FIL"]
+    assert text.count("- TRX") == 1
+
+
+def add_entry(github: FakeGitHub) -> None:
+    """Main goes on, with one more entry."""
+    text = CHANGELOG.replace("- TRX", "- TRX\n- FIL")
+    blob = github.git("hash-object", "-w", "--stdin", stdin=text) or ""
+    tree = github.git("mktree", stdin=f"100644 blob {blob.strip()}\tCHANGELOG.md\n") or ""
+    new = github.git("commit-tree", tree.strip(), "-p", "main", "-m", "x") or ""
+    github.git("update-ref", "refs/heads/main", new.strip())
 
 
 def test_merged_changelog_is_not_proposed_again(github):

@@ -21,6 +21,7 @@ async def changelog(request: RecordRequest) -> Kept | None:
         repository=promotion.policy.ci.repository,
         sha=promotion.sha,
         version=plain_version(promotion.version),
+        previous=plain_version(promotion.running_version),
         staged_at=request.status.staged_at,
         live_at=live_at(request.status),
     )

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.github_deployment import GitHubDeployments
-    from activities.release_inputs import DeploymentInput
+    from activities.release_inputs import GitHubDeploymentInput
     from release.records import Kept, RecordRequest
 
 from release.tagging import plain_version
@@ -17,7 +17,7 @@ async def github_deployment(request: RecordRequest) -> Kept | None:
     policy = promotion.policy
     if not policy.ci.repository or not (request.is_live or request.went_back):
         return None
-    order = DeploymentInput(
+    order = GitHubDeploymentInput(
         repository=policy.ci.repository,
         environment=policy.approval.github_environment,
         sha=promotion.sha,
@@ -28,4 +28,4 @@ async def github_deployment(request: RecordRequest) -> Kept | None:
         reason=request.status.reason,
         log_url=request.address,
     )
-    return await keep("GitHub deployment", GitHubDeployments.record_deployment, order)
+    return await keep("GitHub deployment", GitHubDeployments.show_deployment_on_github, order)

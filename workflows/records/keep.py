@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from release.records import Kept
@@ -22,5 +22,8 @@ async def keep(what: str, activity: Callable[[Any, Any], str], order: Any) -> Ke
     except ActivityError as failure:
         if is_cancelled_exception(failure):
             raise
-        return Kept(what=what, done=False, text=root_cause(failure))
+        cause = failure.cause
+        # its `str` begins with the error's type, which says nothing to people
+        words = cause.message if isinstance(cause, ApplicationError) else root_cause(failure)
+        return Kept(what=what, done=False, text=words)
     return Kept(what=what, done=True, text=text)
