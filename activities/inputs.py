@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from release.channels import Channel
 from release.checklist import Limits
+from release.deployment import Deployment
 from release.lease import Lease
 from release.message import Message
 from release.policy import Ci, Shift
@@ -315,3 +316,11 @@ class DrillsInput(Message):
 
     service: str
     environment: str = Field(description="where it is drilled")
+
+
+class DeploymentsInput(Message):
+    """What an environment's record is to learn, in any order and any number of times."""
+
+    table: str
+    environment: str
+    deployments: tuple[Deployment, ...] = Field(min_length=1)
