@@ -52,7 +52,7 @@ async def recorded(release_system: Any, handle: Any) -> RecordResult:
     await handle.result()
     run = (await handle.describe()).run_id
     record = release_system.environment.client.get_workflow_handle(
-        f"record/crypto-watch/{SHA[:12]}/{run[:8]}", result_type=RecordResult
+        f"record/crypto-watch/{SHA[:12]}/{run[-8:]}", result_type=RecordResult
     )
     return await record.result()
 
