@@ -123,6 +123,7 @@ def seed(state: LaptopState, first: str | None) -> None:
                 service=policy.service,
                 environment=environment,
                 url=url,
+                price_feed=f"{state.addresses.price_feed}/api/v3",
                 artifacts=artifacts,
                 version=repository.version(sha),
                 git_sha=sha,

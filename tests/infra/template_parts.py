@@ -1,32 +1,16 @@
-"""The templates as data: CloudFormation's short forms (`!Sub x`) as their long ones."""
+"""What a template's roles and policies allow."""
 
 from pathlib import Path
 from typing import Any
 
-import yaml
+from infra.local.template import read_template
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 
 
-class _Loader(yaml.SafeLoader):
-    pass
-
-
-def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        return {name: loader.construct_scalar(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    return {name: loader.construct_mapping(node, deep=True)}
-
-
-_Loader.add_multi_constructor("!", _intrinsic)
-
-
 def template(name: str) -> dict[str, Any]:
     """A template of `infra/`."""
-    return yaml.load((INFRA / name).read_text(), _Loader)
+    return read_template(INFRA / name)
 
 
 def statements(resource: dict[str, Any]) -> list[dict[str, Any]]:

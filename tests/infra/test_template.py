@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from template_parts import INFRA, actions, template
 
+from infra.local.template import alarms, resolved
 from release.alarms import rollback_alarms
 
 # CloudFormation's linter and SAM's translator pin an older pydantic than ours
@@ -20,27 +21,6 @@ template, parameters = json.load(sys.stdin)
 json.dump(Translator({}, Parser()).translate(template, parameters), sys.stdout)
 """
 VALUES = {"Service": "crypto-watch", "Environment": "prod", "AlarmPeriodSeconds": 60}
-
-
-def resolved(value):
-    """With the parameters and the names of other resources put in."""
-    resources = template("template.yaml")["Resources"]
-
-    def of(name):
-        if name in VALUES:
-            return VALUES[name]
-        function = resources.get(name, {}).get("Properties", {}).get("FunctionName")
-        return resolved(function) if function else name
-
-    if isinstance(value, dict):
-        if set(value) == {"Ref"}:
-            return of(value["Ref"])
-        if set(value) == {"Fn::Sub"}:
-            return re.sub(r"\$\{([^}]+)\}", lambda m: str(of(m[1])), value["Fn::Sub"])
-        return {key: resolved(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [resolved(inner) for inner in value]
-    return value
 
 
 @pytest.mark.parametrize("name", ["template.yaml", "account.yaml"])
@@ -77,23 +57,26 @@ def test_no_yaml_alias_stands_in_a_template():
 
 def test_alarms_are_those_that_releases_watch():
     """Preflight compares what stands in CloudWatch with these, field by field."""
-    resources = template("template.yaml")["Resources"]
     wanted = rollback_alarms(
         "crypto-watch", "prod", "crypto-watch-api-prod", "live", "HttpApi", period_seconds=60
     )
-    found = [
-        resolved(resources[n]["Properties"]) for n in ("LambdaErrors", "Api5xx", "LambdaThrottles")
-    ]
-    for alarm in found:
-        assert alarm.pop("AlarmActions") == ["AlarmTopic"]
 
-    assert found == wanted
+    assert alarms(template("template.yaml"), VALUES) == wanted
+
+
+def test_alarms_tell_the_topic():
+    """Somebody hears of them."""
+    resources = template("template.yaml")["Resources"].values()
+    found = [r["Properties"] for r in resources if r["Type"] == "AWS::CloudWatch::Alarm"]
+
+    assert [one["AlarmActions"] for one in found] == [[{"Ref": "AlarmTopic"}]] * 3
 
 
 def test_guard_watches_the_flows_alarms_and_both_functions():
     """What it is told stands in its environment."""
-    guard = template("template.yaml")["Resources"]["GuardFunction"]["Properties"]
-    told = resolved(guard["Environment"]["Variables"])
+    made = template("template.yaml")
+    guard = made["Resources"]["GuardFunction"]["Properties"]
+    told = resolved(guard["Environment"]["Variables"], made, VALUES)
 
     assert told["FUNCTIONS"] == "crypto-watch-api-prod,crypto-watch-fetcher-prod"
     assert told["ALARMS"].split(",") == [
@@ -111,7 +94,7 @@ def test_stack_update_moves_no_traffic():
         assert "DeploymentPreference" not in resource["Properties"]
     for name in ("Api", "Fetcher"):
         assert resources[f"{name}Alias"]["Properties"]["FunctionVersion"] == {
-            "Fn::GetAtt": f"{name}FirstVersion.Version"
+            "Fn::GetAtt": [f"{name}FirstVersion", "Version"]
         }
 
 
