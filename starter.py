@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="straight at Lambda's aliases, with Temporal down; needs --reason",
     )
+    _audit(command("audit", "the whole story of a promotion, from its history alone"))
     _quarantine(commands, common)
     _keys(commands, common)
     _approvers(commands, common)
@@ -103,6 +104,18 @@ def _gates(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     reject = of_promotion("reject", "refuse a release")
     reject.add_argument("--comment", default="")
+
+
+def _audit(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument("promotion", help="its commit or its id")
+    audit.add_argument("--run", default="", metavar="ID", help="an earlier run (default: the last)")
+    audit.add_argument("--format", choices=("text", "json", "html"), default="text")
+    audit.add_argument("--output", metavar="FILE", help="write it there (default: stdout)")
+    audit.add_argument(
+        "--verify",
+        action="store_true",
+        help="check the export's hash chain, its record, and the decisions by a replay",
+    )
 
 
 def _quarantine(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -248,6 +248,14 @@ def _say(arguments: Any, facts: dict[str, Any], text: str) -> None:
     print(json.dumps(facts) if arguments.json else text)
 
 
+def audit(arguments: Any) -> int:
+    """The whole story of a promotion, or whether its export can be trusted."""
+    laptop.enter_environment()
+    from cli import audit as found
+
+    return found.run(arguments)
+
+
 def keys(arguments: Any) -> int:
     """Create, list, disable, enable or rotate API keys."""
     laptop.enter_environment()

@@ -6,10 +6,14 @@ from collections.abc import Awaitable, Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    import release.audit_chain
+    import release.audit_export
     import release.channels
     import release.promotion
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
+
+from workflows.records.audit import keep_audit
 
 PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = ()
 """Written side by side, so that none waits for another; None where there is nothing to write."""
@@ -23,4 +27,5 @@ class RecordWorkflow:
     async def run(self, request: RecordRequest) -> RecordResult:
         """Every part is written, or refused for good and said so."""
         kept = await asyncio.gather(*(part(request) for part in PARTS))
-        return RecordResult(kept=tuple(one for one in kept if one is not None))
+        audit = await keep_audit(request)  # last: the promotion has closed meanwhile
+        return RecordResult(kept=(*(one for one in kept if one is not None), audit))

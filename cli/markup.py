@@ -1,0 +1,53 @@
+"""HTML elements as plain functions: every text is escaped unless it is an element itself."""
+
+import html
+from typing import Any
+
+
+class Html(str):
+    """Markup of ours; nothing that anybody else wrote."""
+
+    __slots__ = ()
+
+
+def tag(name: str, *children: Any, **attributes: Any) -> Html:
+    """One element. `class_` is its class; an attribute that is None is left out.
+
+    Children that are no `Html` are escaped; so are attributes.
+    """
+    named = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
+    given = "".join(
+        f' {key}="{html.escape(str(value))}"' for key, value in named.items() if value is not None
+    )
+    return Html(f"<{name}{given}>{''.join(map(_escaped, children))}</{name}>")
+
+
+def joined(*children: Any) -> Html:
+    """Several elements or texts, one after another."""
+    return Html("".join(map(_escaped, children)))
+
+
+def quoted(text: str) -> Html:
+    """What somebody wrote: isolated, so that its direction marks turn round nothing of ours."""
+    return tag("bdi", text)
+
+
+def link(address: str, text: str) -> Html:
+    """A link, if the address is one of the web; else only its text."""
+    if not address.startswith(("https://", "http://")):
+        return quoted(text)
+    return tag("a", text, href=address, rel="noreferrer noopener")
+
+
+def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Html:
+    """A table that becomes a list of cards where there is no room for columns."""
+    named = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in head)))
+    body = [
+        tag("tr", *(tag("td", cell, data_label=name) for name, cell in zip(head, row, strict=True)))
+        for row in rows
+    ]
+    return tag("table", named, tag("tbody", *body))
+
+
+def _escaped(child: Any) -> str:
+    return child if isinstance(child, Html) else html.escape(str(child))
