@@ -22,7 +22,12 @@ def stages(audit: Audit) -> Html:
     for span in audit.stages:
         end = span.ended or audit.until
         left, wide = (span.begun - audit.begun) / whole * 100, (end - span.begun) / whole * 100
-        bar = tag("i", "", style=f"left:{left:.2f}%;width:max({wide:.2f}%,3px)", class_="bar")
+        bar = tag(
+            "i",
+            "",
+            style=f"left:min({left:.2f}%,100% - 4px);width:max({wide:.2f}%,4px)",
+            class_="bar",
+        )
         still = "" if span.ended else " so far"
         rows.append(
             tag(
@@ -59,7 +64,7 @@ def traffic(audit: Audit) -> Html:
         if said.kind in _STEERING and said.fate is Fate.APPLIED and said.at >= begin
         for text in [f"{said.kind} by {said.by}: {said.text}"]
     ]
-    lines = [_line(100 - share, f"{share} %") for share in (0, 50, 100)]
+    lines = [_line(100 - share, f"{share} %", "" if share else "zero") for share in (0, 50, 100)]
     times = [
         tag("span", f"{begin + (end - begin) * n / _TICKS:%H:%M:%S}", class_=f"tick t{n}")
         for n in range(_TICKS + 1)
@@ -90,7 +95,7 @@ def evidence(audit: Audit) -> Html:
     lines = [
         _line(_height(CERTAIN, top), f"{CERTAIN:g}: back", "limit"),
         _line(_height(SUSPICION, top), f"{SUSPICION:g}: a step back", "warn"),
-        _line(_height(1, top), "1: as good"),
+        _line(_height(1, top), "1: no sign"),
     ]
     return tag(
         "figure",
@@ -117,7 +122,7 @@ def errors(audit: Audit) -> Html:
         )
         for weight, one in zip(weights, judged, strict=True)
     ]
-    lines = [_line(0, percent(top)), _line(50, percent(top / 2)), _line(100, "0 %")]
+    lines = [_line(0, percent(top)), _line(50, percent(top / 2)), _line(100, "0 %", "zero")]
     legend = tag(
         "p",
         tag("span", "new version", class_="key new"),

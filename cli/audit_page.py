@@ -15,7 +15,10 @@ from release.text import duration, percent
 from release.verdict import Verdict
 from release.votes import Proof, Vote
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
 _COLOURS = {"passed": "good", "failed": "bad", "inconclusive": "warn", "waived": "warn"}
 _FATES = {Fate.APPLIED: "good", Fate.REFUSED: "warn", Fate.UNKNOWN: ""}
 

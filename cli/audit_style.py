@@ -73,7 +73,9 @@ tr:last-child td { border-bottom: 0; }
 details { margin-top: .6rem; } summary { cursor: pointer; color: var(--soft); }
 pre { white-space: pre-wrap; font-size: .78rem; background: var(--track); border-radius: 8px;
   padding: .8rem; margin: .5rem 0 0; }
+@media (min-width: 641px) { dl div:first-child { grid-column: span 2; } }
 @media (max-width: 640px) {
+  .line.zero span { display: none; }
   .chart { padding-right: 0; padding-top: .2rem; }
   .stage { grid-template-columns: 1fr auto; gap: 0 .8rem; }
   .stage .track { grid-row: 2; grid-column: 1 / -1; } .stage { padding: .3rem 0; }

@@ -1,7 +1,10 @@
 """HTML elements as plain functions: every text is escaped unless it is an element itself."""
 
 import html
+import unicodedata
 from typing import Any
+
+_UNSEEN = ("Cc", "Cf", "Cs")  # direction marks could make a subject read as something else
 
 
 class Html(str):
@@ -28,8 +31,12 @@ def joined(*children: Any) -> Html:
 
 
 def quoted(text: str) -> Html:
-    """What somebody wrote: isolated, so that its direction marks turn round nothing of ours."""
-    return tag("bdi", text)
+    """What somebody wrote, isolated; a character that cannot be seen is shown by its number."""
+    shown = (
+        f"\\u{ord(one):04x}" if unicodedata.category(one) in _UNSEEN and one not in "\n\t" else one
+        for one in text
+    )
+    return tag("bdi", "".join(shown))
 
 
 def link(address: str, text: str) -> Html:

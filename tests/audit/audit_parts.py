@@ -90,7 +90,7 @@ DAY = {
     "run_integration_tests": 12,
     "check_staging": 66,
     "run_project_checks": 95,
-    "sign_off": 70,
+    "notify": 71,
     "approve": 380,
     "pause": 30,
     "resume": 140,
@@ -135,7 +135,7 @@ def _judged(is_good: bool, order: StepInput) -> StepJudgement:
             verdict=Verdict.PASSED, reason="", canary=new, baseline=old, evidence=evidence
         )
     new = new.model_copy(update={"failures": round(new.requests * order.weight / 8)})
-    evidence = 1.05 * 7 ** (order.weight * 12)
+    evidence = 260.0 if order.weight >= 0.3 else 0.8 + order.weight * 9
     bad = evidence > 100
     return StepJudgement(
         verdict=Verdict.FAILED if bad else Verdict.PASSED,

@@ -100,6 +100,7 @@ async def test_every_way_to_end_has_a_page(name):
 async def _picture(tab, name: str) -> None:
     if folder := os.environ.get("SCREENSHOTS"):  # to look at
         await tab.screenshot(path=str(Path(folder) / f"audit-{name}.png"), full_page=True)
+        (Path(folder) / f"audit-{name}.html").write_text(await tab.content())
 
 
 def _brightness(colour: str) -> float:
