@@ -21,6 +21,7 @@ from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.codedeploy import CodeDeploy
 from activities.deploy import Deploy
+from activities.deployments import Deployments
 from activities.drill import Drills
 from activities.drill_records import DrillRecords
 from activities.github import GitHub
@@ -39,12 +40,19 @@ from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
 
-WORKFLOWS = [PromotionWorkflow, RecordWorkflow, RollbackWorkflow, RollbackDrillWorkflow]
+WORKFLOWS = [
+    PromotionWorkflow,
+    RecordWorkflow,
+    DeploymentRecordWorkflow,
+    RollbackWorkflow,
+    RollbackDrillWorkflow,
+]
 _MAX_ACTIVITIES = 20
 
 
@@ -85,6 +93,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         github.read_check_runs,
         Notify(aws.secrets, notice_client()).notify,
         Supersede(temporal, settings.repository).supersede_older,
+        Deployments(aws.dynamodb).record_deployments,
         quarantine.quarantine,
         quarantine.refuse_quarantined,
         quarantine.reconcile,

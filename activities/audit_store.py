@@ -26,7 +26,7 @@ class AuditStore:
         self._table = table
 
     def get(self, key: str) -> str | None:
-        """The export's text as it was first written, where the bucket keeps versions."""
+        """The text that lies there now; a locked bucket still has the ones before it."""
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from release.audit_chain import GENESIS
 from release.channels import Channel
 from release.checklist import Limits
+from release.deployment import Deployment
 from release.lease import Lease
 from release.message import Message
 from release.policy import Ci, Shift
@@ -324,3 +325,11 @@ class AuditInput(Message):
     bucket: str
     table: str = Field(description="the environment's table")
     genesis: str = Field(GENESIS, description="head of the export that this one belongs behind")
+
+
+class DeploymentsInput(Message):
+    """What an environment's record is to learn, in any order and any number of times."""
+
+    table: str
+    environment: str
+    deployments: tuple[Deployment, ...] = Field(min_length=1)

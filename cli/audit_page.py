@@ -161,7 +161,7 @@ def _checklist(audit: Audit) -> Html:
         tag("p", count),
         *_groups(audit.items),
         tag("h3", "Integration tests, preflight and smoke"),
-        table(head, rows) if rows else tag("p", "None were run.", class_="none"),
+        table(head, rows, "answers") if rows else tag("p", "None were run.", class_="none"),
     )
 
 
@@ -173,6 +173,7 @@ def _groups(items: tuple[ItemState, ...]) -> list[Html]:
             table(
                 ("answer", "what", "evidence"),
                 [_item(item) for item in items if (item.part.value, item.group) == (part, group)],
+                "answers",
             ),
         )
         for part, group in names

@@ -67,6 +67,8 @@ th { text-align: left; font-weight: 600; color: var(--soft); font-size: .78rem; 
 th, td { padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
+.answers { table-layout: fixed; } .answers th:first-child { width: 7.5rem; }
+.answers th:nth-child(2) { width: 42%; }
 .people { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .8rem; }
 .person { border: 1px solid var(--line); border-radius: 10px; padding: .7rem .9rem; }
 .person b { font-size: 1.05rem; }

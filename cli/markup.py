@@ -46,14 +46,14 @@ def link(address: str, text: str) -> Html:
     return tag("a", text, href=address, rel="noreferrer noopener")
 
 
-def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Html:
+def table(head: tuple[str, ...], rows: list[tuple[Any, ...]], class_: str | None = None) -> Html:
     """A table that becomes a list of cards where there is no room for columns."""
     named = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in head)))
     body = [
         tag("tr", *(tag("td", cell, data_label=name) for name, cell in zip(head, row, strict=True)))
         for row in rows
     ]
-    return tag("table", named, tag("tbody", *body))
+    return tag("table", named, tag("tbody", *body), class_=class_)
 
 
 def _escaped(child: Any) -> str:

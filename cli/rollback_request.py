@@ -40,6 +40,7 @@ def rollback_request(
         requested_by=name,
         reason=reason,
         source=source,
+        table=policy.table_name("prod"),
         undone=_undone(
             repository,
             policy.table_name("prod"),
@@ -86,7 +87,7 @@ def _pruned(repository: Commits, versions: Versions, wanted: str) -> str | None:
     if not any(repository.is_ancestor(sha, of) for of in released):
         return None
     known = next((text for text in texts if text.endswith(f" {sha}")), None)
-    return known or f"{repository.released_as(sha)} {sha}"
+    return known or f"{repository.version(sha)} {sha}"
 
 
 def _source(repository: Commits, policy: Policy, release: str) -> Source | None:

@@ -43,6 +43,7 @@ class RollbackRequest(Message):
     reason: str
     source: Source | None = Field(None, description="for what Lambda has no more, if git has it")
     undone: tuple[Undone, ...] = ()
+    table: str = Field("", description="production's, for the record")
 
 
 class RollbackResult(Message):

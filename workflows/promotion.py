@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     import release.channels
     import release.check_runs
     import release.checklist
+    import release.deployment
     import release.deployment_request
     import release.drill
     import release.evidence

@@ -9,13 +9,19 @@ with workflow.unsafe.imports_passed_through():
     import release.audit_chain
     import release.audit_export
     import release.channels
+    import release.deployment
     import release.promotion
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
 from workflows.records.audit import keep_audit
+from workflows.records.deployment import production_deployment, staging_deployment
 
-PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = ()
+PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
+    production_deployment,
+    staging_deployment,
+    keep_audit,
+)
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 
 
@@ -27,5 +33,4 @@ class RecordWorkflow:
     async def run(self, request: RecordRequest) -> RecordResult:
         """Every part is written, or refused for good and said so."""
         kept = await asyncio.gather(*(part(request) for part in PARTS))
-        audit = await keep_audit(request)  # last: the promotion has closed meanwhile
-        return RecordResult(kept=(*(one for one in kept if one is not None), audit))
+        return RecordResult(kept=tuple(one for one in kept if one is not None))

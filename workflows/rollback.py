@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    import release.deployment  # noqa: F401
     from activities.build import Build
     from activities.deploy import Deploy
     from activities.inputs import BuildInput, PublishInput, QuarantineInput
@@ -16,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from release.rollback import AliasTarget, RollbackRequest, RollbackResult, Source, Undone
 
 from workflows import options
+from workflows.deployment_record import record_rollback
 
 _WITHOUT_LIMIT = {"retry_policy": options.ROLLBACK["retry_policy"]}
 # pip says nothing while it installs: a build that is slow today must not fail for ever
@@ -61,6 +63,8 @@ class RollbackWorkflow:
             self._show(target.function, f"**not back**: {reason}")
             return reason
         self._show(target.function, f"serves version {alias.version}, all of its traffic")
+        if target is self._request.targets[0]:  # the API: another that hangs holds up no record
+            await record_rollback(self._request)
         return alias
 
     async def _point(self, target: AliasTarget) -> AliasState:

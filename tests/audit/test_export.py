@@ -62,7 +62,7 @@ async def test_closed_promotion_is_kept_with_its_head(release_system, temporal, 
     await handle.result()
 
     async with asyncio.timeout(30):
-        [audit] = (await (await record_of(release_system, handle)).result()).kept
+        audit = (await (await record_of(release_system, handle)).result()).kept[-1]
 
     [record] = cloud.store.records(handle.id)
     export = read(cloud.store.get(record.key) or "")

@@ -27,6 +27,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.deploy import Deploy
+from activities.deployments import Deployments
 from activities.drill import Drills
 from activities.drill_records import DrillRecords
 from activities.inputs import (
@@ -40,6 +41,7 @@ from activities.inputs import (
     ChecksInput,
     CodeInput,
     DeploymentInput,
+    DeploymentsInput,
     DrillsInput,
     NoticeInput,
     PreflightInput,
@@ -59,6 +61,7 @@ from activities.traffic import Traffic
 from release.audit_export import AuditRecord
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
+from release.deployment import Deployment
 from release.drill import DrillResult
 from release.github import EnvironmentReview
 from release.lease import Note
@@ -213,6 +216,8 @@ class Script:
         self.last_drill: DrillResult | None = None
         self.drills_asked_for: list[DrillsInput] = []
         self.export: Callable[[AuditInput], Awaitable[AuditRecord]] | None = None
+        self.recorded: list[DeploymentsInput] = []
+        self.deployments: Deployments | None = None
 
     @staticmethod
     def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
@@ -332,6 +337,14 @@ class Script:
             events=1,
             at=datetime(2026, 1, 1, tzinfo=UTC),
         )
+
+    @activity.defn
+    async def record_deployments(self, order: DeploymentsInput) -> list[Deployment]:
+        """What the record was told; with a table the real one answers."""
+        self.recorded.append(order)
+        if self.deployments is None:
+            return list(order.deployments)
+        return await asyncio.to_thread(self.deployments.record_deployments, order)
 
     @activity.defn
     async def arm_alarms(self, order: ArmInput) -> Armed:
@@ -507,6 +520,7 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.supersede_older,
                 script.preflight,
                 script.smoke,
+                script.record_deployments,
                 script.quarantine,
                 script.refuse_quarantined,
                 script.reconcile,
