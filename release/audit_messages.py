@@ -31,7 +31,9 @@ def _fates(sent: Sent, left: list[dict[str, Any]], *, known: bool) -> list[Said]
     by = str(payload.get("approver") or payload.get("by") or "")
     kind = _NAMES.get(sent.kind, sent.kind)
     shown = {key: value for key, value in payload.items() if key not in _SECRET}
-    records = _take(left, kind, by, sent.at, several="github_run" in payload)
+    # an update is written down only once it was handled, with the answer of the same moment
+    since = sent.at if sent.door == "signal" else None
+    records = _take(left, kind, by, since, several="github_run" in payload)
     if records:
         return [_judged(sent, record, shown) for record in records]
     one = Said(
@@ -46,7 +48,7 @@ def _fates(sent: Sent, left: list[dict[str, Any]], *, known: bool) -> list[Said]
 
 
 def _take(
-    left: list[dict[str, Any]], kind: str, by: str, moment: datetime, *, several: bool
+    left: list[dict[str, Any]], kind: str, by: str, since: datetime | None, *, several: bool
 ) -> list[dict[str, Any]]:
     """The inbox's records that a message made; they are taken out."""
     fitting = [
@@ -54,7 +56,7 @@ def _take(
         for record in left
         if record["kind"] == kind
         and (record["by"] in (by, "unknown") or not by)
-        and datetime.fromisoformat(record["at"]) >= moment
+        and (since is None or datetime.fromisoformat(record["at"]) >= since)
     ]
     taken = fitting if several else fitting[:1]
     if several and taken:  # the votes of one review are noted at one moment
