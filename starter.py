@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="straight at Lambda's aliases, with Temporal down; needs --reason",
     )
+    report = command("report", "DORA's four figures, from production's record")
+    report.add_argument("--since", default="90d", metavar="TIME", help="default: 90d")
     _audit(command("audit", "the whole story of a promotion, from its history alone"))
     _quarantine(commands, common)
     _keys(commands, common)

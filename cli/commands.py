@@ -273,6 +273,14 @@ def audit(arguments: Any) -> int:
     return found.run(arguments)
 
 
+def report(arguments: Any) -> int:
+    """How this service is delivered, by DORA's four figures."""
+    laptop.enter_environment()
+    from cli import report as found
+
+    return found.run(arguments)
+
+
 def keys(arguments: Any) -> int:
     """Create, list, disable, enable or rotate API keys."""
     laptop.enter_environment()
