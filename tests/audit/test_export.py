@@ -11,12 +11,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.audit import Audits
-from activities.audit_store import Differs
+from activities.audit_store import AuditStore, Differs
 from activities.inputs import AuditInput
 from release.audit_chain import Kind, read
 from release.audit_export import AuditRecord, key
 from release.promotion import PromotionRequest
 from tests.flow.conftest import ReleaseSystem, project_policy
+from tests.local import front_door_parts as parts
+from tests.service.service_parts import new_table
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 
@@ -189,3 +191,27 @@ async def _terminated(release_system) -> WorkflowHandle:
     handle = await release_system.promote_to_approval()
     await handle.terminate("by an operator")
     return handle
+
+
+async def test_laptop_cloud_keeps_audits_too(tmp_path):
+    """Its S3 has no lock, which the record says by an empty one; all else is as on AWS."""
+    with parts.ministack(tmp_path) as (port, _):
+        s3, bucket = parts.client("s3", port), "crypto-watch-artifacts"
+        s3.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        table = new_table(f"http://127.0.0.1:{port}")
+        store = AuditStore(s3, parts.client("dynamodb", port), bucket, table.name)
+
+        store.put(RECORD.key, "text")
+        store.put(RECORD.key, "text")
+        store.record(RECORD)
+        with pytest.raises(Differs):
+            store.put(RECORD.key, "another")
+        with pytest.raises(Differs):
+            store.record(RECORD.model_copy(update={"head": "b" * 64}))
+
+        assert (store.get(RECORD.key), store.lock(RECORD.key)) == ("text", "")
+        assert store.get("audit/none.jsonl") is None
+        assert store.keys("audit/") == [RECORD.key]
+        assert store.records(RECORD.workflow_id) == [RECORD]
