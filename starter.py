@@ -65,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     report = command("report", "DORA's four figures, from production's record")
     report.add_argument("--since", default="90d", metavar="TIME", help="default: 90d")
     _audit(command("audit", "the whole story of a promotion, from its history alone"))
+    incident = command("incident", "what happened when a release went back, and what to do next")
+    incident.add_argument("promotion", help="its commit or its id")
     _quarantine(commands, common)
     _keys(commands, common)
     _approvers(commands, common)

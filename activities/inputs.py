@@ -121,6 +121,8 @@ class StepInput(Message):
     next_weight: float | None = Field(None, description="None at the top, and while it is held")
     min_duration: timedelta
     is_pause: bool = False
+    can_compare: bool = Field(False, description="an alarm may first be answered by comparing")
+    is_comparison: bool = Field(False, description="an alarm is: its time is not yet a verdict")
     since: AwareDatetime
     shift: Shift
     progress: Progress

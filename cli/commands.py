@@ -220,6 +220,14 @@ def quarantine(arguments: Any) -> int:
     return found.run(arguments)
 
 
+def incident(arguments: Any) -> int:
+    """The packet of a release that went back."""
+    laptop.enter_environment()
+    from cli import incidents
+
+    return incidents.run(arguments)
+
+
 def history(arguments: Any) -> int:
     """What an environment served, newest first."""
     laptop.enter_environment()

@@ -49,6 +49,7 @@ def rollback_request(
             release.partition(" ")[2],
             f"rolled back by {name}: {reason}",
         ),
+        policy=policy,
     )
 
 
@@ -133,5 +134,7 @@ def _undone(
     for number, why, at in left:
         version, _, sha = versions.get(number, "").partition(" ")
         if len(sha) == 40 and sha != target and not repository.is_ancestor(sha, target):
-            found.append(Undone(sha=sha, version=version, reason=why, at=at, table=table))
+            found.append(
+                Undone(sha=sha, version=version, reason=why, at=at, table=table, number=number)
+            )
     return tuple(found)

@@ -38,7 +38,7 @@ async def record_rollback(request: RollbackRequest) -> None:
     await workflow.start_child_workflow(
         DeploymentRecordWorkflow.run,
         DeploymentsInput(table=request.table, environment=PRODUCTION, deployments=tuple(told)),
-        id=f"record/rollback/{request.service}/{workflow.info().run_id[:8]}",
+        id=f"record/rollback/{request.service}/{workflow.info().run_id[-8:]}",
         parent_close_policy=ParentClosePolicy.ABANDON,
         static_summary=f"the record: production is back on {request.release}",
     )

@@ -10,14 +10,26 @@ with workflow.unsafe.imports_passed_through():
     import release.audit_export
     import release.channels
     import release.deployment
+    import release.incident
+    import release.policy
     import release.promotion
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
 from workflows.records.audit import keep_audit
+from workflows.records.changelog import changelog
 from workflows.records.deployment import production_deployment, staging_deployment
+from workflows.records.github import github_deployment
+from workflows.records.incident import write_incident
+from workflows.records.notice import tell_the_end
+from workflows.records.tag import tag
 
 PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
+    tell_the_end,
+    write_incident,
+    tag,
+    changelog,
+    github_deployment,
     production_deployment,
     staging_deployment,
     keep_audit,

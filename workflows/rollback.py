@@ -7,7 +7,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    import release.deployment  # noqa: F401
+    import release.channels
+    import release.deployment
+    import release.incident
+    import release.policy
+    import release.records  # noqa: F401
     from activities.build import Build
     from activities.deploy import Deploy
     from activities.inputs import BuildInput, PublishInput, QuarantineInput
@@ -18,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options
 from workflows.deployment_record import record_rollback
+from workflows.incident import leave_incident
 
 _WITHOUT_LIMIT = {"retry_policy": options.ROLLBACK["retry_policy"]}
 # pip says nothing while it installs: a build that is slow today must not fail for ever
@@ -43,6 +48,8 @@ class RollbackWorkflow:
         aliases = tuple(end for end in ends if isinstance(end, AliasState))
         undone = request.undone if aliases else ()
         warnings = await asyncio.gather(*(_quarantine(release) for release in undone))
+        if aliases:
+            await leave_incident(request, aliases)
         return RollbackResult(
             aliases=aliases,
             failures=tuple(end for end in ends if isinstance(end, str)),

@@ -1,7 +1,7 @@
 """What a running promotion knows, and how it shows it: query, search attributes, UI details."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,6 +65,7 @@ class PromotionState:
         self.is_deploying = False
         self.paused: Pause | None = None
         self.finish_now = False
+        self._asides: set[asyncio.Task[Any]] = set()
         self.status = PromotionStatus(
             workflow_id=request.workflow_id,
             service=request.policy.service,
@@ -169,6 +170,12 @@ class PromotionState:
 
     def _is_over(self) -> bool:
         return self.rejected is not None or self.superseded is not None
+
+    def aside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """The work goes on beside the promotion, which neither waits for it nor fails by it."""
+        task = asyncio.create_task(work)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
 
     # --- how it is shown ---
 

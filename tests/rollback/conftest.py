@@ -24,6 +24,7 @@ from tests.local import front_door_parts as parts
 from tests.rollback.production_parts import Production
 from tests.service.service_parts import new_table
 from workflows.deployment_record import DeploymentRecordWorkflow
+from workflows.incident import IncidentWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -76,6 +77,7 @@ async def release_system(
                 RecordWorkflow,
                 DeploymentRecordWorkflow,
                 RollbackWorkflow,
+                IncidentWorkflow,
             ],
             activities=[
                 Build(repository.folder, s3).build_artifacts,
@@ -96,6 +98,7 @@ async def release_system(
                 script.run_project_checks,
                 script.read_check_runs,
                 script.notify,
+                script.write_incident,
                 script.supersede_older,
                 script.arm_alarms,
                 script.disarm_alarms,

@@ -111,6 +111,40 @@ async def _is_back(record: DeploymentTable) -> bool:
     return {one.status for one in record.all()} == {"active", "rolled_back"}
 
 
+async def test_rollback_of_a_completed_release_leaves_an_incident(
+    rollback, released, release_system, table
+):
+    """What went out, what has to serve now, who and why; and the rollback did not wait for it."""
+    await rollback("--reason", "customers call")
+
+    facts = await _first(release_system.script.incidents)
+
+    assert (facts.sha, facts.version) == (released.shas[2], released.names[2])
+    assert facts.expected == {API: "2", FETCHER: "2"}
+    assert facts.bad == {API: "3"}
+    assert (facts.outcome, facts.requested_by) == ("rolled back by hand", "alice")
+    assert facts.reason == "rolled back by alice: customers call"
+
+
+async def test_going_on_to_a_newer_release_is_no_incident(
+    rollback, production, released, release_system, table
+):
+    """Nothing that was bad went out of service."""
+    production.serve("2")
+
+    done = await rollback("--to", "1.2.0")
+
+    assert done.returncode == 0, done.stderr
+    handle = release_system.environment.client.get_workflow_handle("rollback/crypto-watch")
+    events = (await handle.fetch_history()).events
+    children = [
+        event.start_child_workflow_execution_initiated_event_attributes.workflow_type.name
+        for event in events
+        if event.HasField("start_child_workflow_execution_initiated_event_attributes")
+    ]
+    assert "IncidentWorkflow" not in children
+
+
 async def test_rollback_typed_twice_ends_at_the_same_place(rollback, production, released):
     """The second does not go back one more; with a name it says that it is there."""
     assert (await rollback()).returncode == 0
@@ -277,6 +311,16 @@ async def test_second_rollback_takes_over_from_one_that_is_stuck(
     assert production.serves(API) == {"1": 1}
     ended = await first
     assert (ended.returncode, "the rollback was ended" in ended.stderr) == (1, True)
+
+
+async def _first(found: list[Any]) -> Any:
+    """What comes first of a list that fills."""
+
+    async def came() -> bool:
+        return bool(found)
+
+    await _until(came)
+    return found[0]
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
