@@ -273,6 +273,22 @@ def _say(arguments: Any, facts: dict[str, Any], text: str) -> None:
     print(json.dumps(facts) if arguments.json else text)
 
 
+def audit(arguments: Any) -> int:
+    """The whole story of a promotion, or whether its export can be trusted."""
+    laptop.enter_environment()
+    from cli import audit as found
+
+    return found.run(arguments)
+
+
+def report(arguments: Any) -> int:
+    """How this service is delivered, by DORA's four figures."""
+    laptop.enter_environment()
+    from cli import report as found
+
+    return found.run(arguments)
+
+
 def keys(arguments: Any) -> int:
     """Create, list, disable, enable or rotate API keys."""
     laptop.enter_environment()
