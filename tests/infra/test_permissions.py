@@ -16,11 +16,11 @@ SERVICES = (
 )
 IAM_NAMES = {
     "lambda:Invoke": {"lambda:InvokeFunction"},
-    "s3:HeadObject": {"s3:GetObject"},
+    # the lock of an object that is there is told only to who may read it
+    "s3:HeadObject": {"s3:GetObject", "s3:GetObjectRetention"},
     # without it S3 answers 403 for an object that is not there, which is no answer
     "s3:GetObject": {"s3:GetObject", "s3:ListBucket"},
     "s3:ListObjectsV2": {"s3:ListBucket"},
-    "s3:GetObjectLockConfiguration": {"s3:GetBucketObjectLockConfiguration"},
     "dynamodb:TransactWriteItems": {
         *("dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"),
         *("dynamodb:PutItem", "dynamodb:UpdateItem"),
