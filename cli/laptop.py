@@ -109,7 +109,7 @@ def down() -> bool:
 def seed(state: LaptopState, first: str | None) -> None:
     """Both environments exist; production's first release is the commit before the newest."""
     from cli import production
-    from infra.local.environment import EnvironmentSpec, create_environment
+    from infra.local.environment import EnvironmentSpec, StackError, create_environment
 
     repository = Commits(state.repository, state.release_branch)
     sha, policy = _first_commit(repository, first)
@@ -118,21 +118,25 @@ def seed(state: LaptopState, first: str | None) -> None:
         artifacts = _build(state, policy, sha)
     artifacts |= _build_guard(policy)
     for environment, url in (("staging", state.addresses.staging), ("prod", state.addresses.prod)):
-        create_environment(
-            EnvironmentSpec(
-                service=policy.service,
-                environment=environment,
-                url=url,
-                price_feed=f"{state.addresses.price_feed}/api/v3",
-                artifacts=artifacts,
-                version=repository.version(sha),
-                git_sha=sha,
-                rate_limit=RATE_LIMIT_PER_MINUTE,
-                alarm_period_seconds=alarm_period_seconds(state.clock_factor),
-                symbols=SYMBOLS,
-            ),
-            state.environment(),
+        spec = EnvironmentSpec(
+            service=policy.service,
+            environment=environment,
+            url=url,
+            price_feed=f"{state.addresses.price_feed}/api/v3",
+            artifacts=artifacts,
+            version=repository.version(sha),
+            git_sha=sha,
+            rate_limit=RATE_LIMIT_PER_MINUTE,
+            alarm_period_seconds=alarm_period_seconds(state.clock_factor),
+            symbols=SYMBOLS,
         )
+        try:
+            create_environment(spec, state.environment())
+        except StackError as error:
+            raise Refused(
+                f"{error}; what is in {state_dir()} may be older than infra/template.yaml: "
+                "remove that folder and start `up` again"
+            ) from error
     now = production.live(policy, "prod")
     if now is not None:
         print(f"  production runs {now.release} ({now.sha[:12]})")

@@ -31,7 +31,11 @@ _Loader.add_multi_constructor("!", _intrinsic)
 
 def read_template(path: Path = TEMPLATE) -> dict[str, Any]:
     """The template, its short forms spelled out."""
-    found: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506  a SafeLoader
+    loader = _Loader(path.read_text())
+    try:
+        found: dict[str, Any] = loader.get_single_data()
+    finally:
+        loader.dispose()
     return found
 
 
