@@ -76,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("old", help="version, for example 1.2.2")
     diff.add_argument("new", help="version, for example 1.2.3")
     _drill(command("drill", "roll back for real, on purpose, and measure how long it takes"))
+    artifacts = command("artifacts", "build a first version, for an environment that has none yet")
+    artifacts.add_argument("revision", help="full, short or symbolic revision")
     up = command("up", "start the laptop cloud")
     up.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")
     _clock(up, default=1.0)

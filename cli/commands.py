@@ -305,6 +305,14 @@ def approvers(arguments: Any) -> int:
     return found.run(arguments)
 
 
+def artifacts(arguments: Any) -> int:
+    """Build a first version for `infra/template.yaml`."""
+    laptop.enter_environment()
+    from cli import artifacts as found
+
+    return found.run(arguments)
+
+
 def demo(arguments: Any) -> int:
     """One good and one bad release on a laptop cloud of its own."""
     from cli.demo import run

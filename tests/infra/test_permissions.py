@@ -32,7 +32,7 @@ UNSEEN = {
     *("codedeploy:RegisterApplicationRevision", "iam:PassRole"),
 }
 # an administrator's commands, and the laptop's own
-ADMINISTRATION = {"api_keys.py", "approvers.py", "laptop.py", "break_glass.py"}
+ADMINISTRATION = {"artifacts.py", "api_keys.py", "approvers.py", "laptop.py", "break_glass.py"}
 
 
 def operations() -> dict[str, set[str]]:
