@@ -14,7 +14,13 @@ from cli.errors import Unreachable
 def client(service: str, retries: int = 2) -> Any:
     """A client that answers a person soon, or says that it cannot."""
     config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": retries})
-    return boto3.client(service, config=config)
+    try:
+        return boto3.client(service, config=config)
+    except BotoCoreError as error:
+        raise Unreachable(
+            f"AWS cannot be asked: {error} Set AWS_REGION and a profile or role; on a laptop "
+            "start it with `starter.py up`"
+        ) from error
 
 
 @contextmanager

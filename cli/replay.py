@@ -28,6 +28,7 @@ async def replay(events: list[Event], workflow_id: str) -> tuple[dict[str, Any] 
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
     replayer = Replayer(
         workflows=[PromotionWorkflow],
+        namespace=_namespace(events),
         data_converter=pydantic_data_converter,
         interceptors=[_Watching(seen)],
         # in the sandbox the workflow would be another class, out of reach
@@ -41,6 +42,12 @@ async def replay(events: list[Event], workflow_id: str) -> tuple[dict[str, Any] 
     if not seen:
         return None, "the history does not begin a promotion"
     return seen[-1].status().model_dump(mode="json"), ""
+
+
+def _namespace(events: list[Event]) -> str:
+    """The one the promotion ran in, as the start of its record tells: addresses hold its name."""
+    attributes = (value for event in events for value in event.values() if isinstance(value, dict))
+    return next((str(one["namespace"]) for one in attributes if one.get("namespace")), "default")
 
 
 def _silent() -> Runtime:

@@ -243,7 +243,9 @@ class Script:
 
     @activity.defn
     async def admit_request(self, request: PromotionRequest) -> Admitted:
-        return Admitted(accepts_claims=self.accepts_claims)
+        # an address that holds the namespace stands in what approvers are shown
+        ui = "http://127.0.0.1:8233"
+        return Admitted(accepts_claims=self.accepts_claims, temporal_ui=ui)
 
     @activity.defn
     async def check_staging(self, order: ChecksInput) -> list[CheckResult]:
