@@ -27,6 +27,7 @@ from activities.github_api import GitHubApi, github_client
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
+from activities.post_deploy import PostDeploy
 from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
 from activities.quarantine import Quarantine
@@ -39,11 +40,18 @@ from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
 from workflows.drill import RollbackDrillWorkflow
+from workflows.post_deploy import PostDeployWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
 
-WORKFLOWS = [PromotionWorkflow, RecordWorkflow, RollbackWorkflow, RollbackDrillWorkflow]
+WORKFLOWS = [
+    PromotionWorkflow,
+    RecordWorkflow,
+    PostDeployWorkflow,
+    RollbackWorkflow,
+    RollbackDrillWorkflow,
+]
 _MAX_ACTIVITIES = 20
 
 
@@ -74,6 +82,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
         Preflight(aws.lambda_, aws.cloudwatch).preflight,
         Smoke(aws.lambda_, staging).smoke,
+        PostDeploy(staging, aws, traffic, settings.repository).watch_production,
         codedeploy.shift_by_codedeploy,
         codedeploy.end_deployment,
         IntegrationTests(staging).run_integration_tests,

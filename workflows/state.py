@@ -26,6 +26,7 @@ from release.decisions import Abort, Decision, Pause, Supersession
 from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
+from workflows.notices import page
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
 SHA = SearchAttributeKey.for_keyword("ReleaseSha")
@@ -60,6 +61,7 @@ class PromotionState:
         self.asked_for: Answers | None = None
         self.counted_reviews: list[str] = []
         self.temporal_ui = ""
+        self.red_before: tuple[str, ...] = ()
         self.is_admitted = False
         self.stopping = False
         self.is_deploying = False
@@ -227,7 +229,4 @@ def role_names(state: PromotionState) -> str:
 
 def address(state: PromotionState) -> str:
     """The promotion's page in the Temporal UI; empty where none is known."""
-    if not state.temporal_ui:
-        return ""
-    escaped = workflow.info().workflow_id.replace("/", "%2F")
-    return f"{state.temporal_ui}/namespaces/{workflow.info().namespace}/workflows/{escaped}"
+    return page(state.temporal_ui)

@@ -140,7 +140,7 @@ def judge_errors(check: Check, window: Window, outage_key: str) -> None:
     found: Counter[str] = Counter()
     provoked = 0
     for line in window.lines:
-        error = _error_in(line.text)
+        error = error_in(line.text)
         if error is not None and _is_provoked(line.text, outage_key):
             provoked += 1
         elif error is not None:
@@ -153,9 +153,9 @@ def judge_errors(check: Check, window: Window, outage_key: str) -> None:
         check.saw(f"left out: {provoked} with status 503 that the cache check provoked")
 
 
-def _error_in(text: str) -> str | None:
+def error_in(text: str) -> str | None:
     """What a line says went wrong; None where it tells of nothing wrong."""
-    document = _json_object(text)
+    document = json_object(text)
     if document is None:
         return text[:160].replace("\n", " ") if _PLATFORM_ERROR.search(text) else None
     record = document.get("record")
@@ -172,12 +172,12 @@ def _error_in(text: str) -> str | None:
 
 
 def _is_provoked(text: str, outage_key: str) -> bool:
-    document = _json_object(text) or {}
+    document = json_object(text) or {}
     is_answer = document.get("status") == 503 and "exception" not in document
     return is_answer and document.get("apiKey") == outage_key
 
 
-def _json_object(text: str) -> dict[str, Any] | None:
+def json_object(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:

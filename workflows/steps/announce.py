@@ -6,14 +6,11 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.inputs import NoticeInput
-    from activities.notify import Notify
-    from release.channels import Delivery, DeliveryOutcome
+    from release.channels import Delivery
     from release.verdict import CheckResult, Verdict
 
-from temporalio.exceptions import FailureError
-
 from release.text import code, name
-from workflows import options
+from workflows.notices import tell
 from workflows.state import PromotionState, address
 
 ANNOUNCEMENT = "announcement"
@@ -22,36 +19,20 @@ ANNOUNCEMENT = "announcement"
 
 async def notify(state: PromotionState, event: str, title: str, text: str) -> list[Delivery]:
     """What became of the notice, channel by channel; a channel being down holds nothing up."""
-    channels = state.policy.notify
-    if not channels:
-        return []
-    try:
-        return await workflow.execute_activity_method(
-            Notify.notify,
-            NoticeInput(
-                channels=channels,
-                event=event,
-                service=state.policy.service,
-                sha=state.request.sha,
-                version=state.request.version,
-                promotion=state.request.workflow_id,
-                title=title,
-                markdown=text,
-                url=address(state),
-                at=workflow.now(),
-            ),
-            summary=f"tell {', '.join(channel.name for channel in channels)}: {title}",
-            **options.NOTICE,
+    return await tell(
+        NoticeInput(
+            channels=state.policy.notify,
+            event=event,
+            service=state.policy.service,
+            sha=state.request.sha,
+            version=state.request.version,
+            promotion=state.request.workflow_id,
+            title=title,
+            markdown=text,
+            url=address(state),
+            at=workflow.now(),
         )
-    except FailureError as failure:
-        return [
-            Delivery(
-                channel=channel.name,
-                outcome=DeliveryOutcome.UNREACHABLE,
-                reason=str(failure.cause or failure),
-            )
-            for channel in channels
-        ]
+    )
 
 
 async def announce(state: PromotionState) -> list[CheckResult]:
