@@ -19,7 +19,7 @@ from activities.inputs import WatchInput, WatchSeen
 from activities.staging import Staging
 from activities.traffic import Traffic
 from release.checklist import ProductionCheck
-from release.post_deploy import Served, judge_served, shared_text
+from release.post_deploy import Served, judge_served, served_text
 from release.verdict import CheckResult, Verdict
 
 _BEAT_SECONDS = 1.0
@@ -66,7 +66,7 @@ class PostDeploy:
             ClientError, BotoCoreError: it could not be read.
         """
         found = self._traffic.read(order.functions[order.api], order.alias)
-        return judge_served(found, order.published[order.api]), shared_text(found)
+        return judge_served(found, order.published[order.api]), served_text(found)
 
 
 class _Watch:

@@ -195,10 +195,12 @@ def judge_served(alias: AliasState, version: str) -> Served:
     return Served.OURS if alias.canary is None else Served.SHARED
 
 
-def shared_text(alias: AliasState) -> str:
-    """How a shared alias divides its traffic."""
-    weight = percent(alias.weight)
-    return f"version {alias.version}, with {weight} of the traffic on version {alias.canary}"
+def served_text(alias: AliasState) -> str:
+    """What an alias serves, in words."""
+    whole = f"version {alias.version}"
+    if alias.canary is None:
+        return whole
+    return f"{whole}, with {percent(alias.weight)} of the traffic on version {alias.canary}"
 
 
 def next_action(

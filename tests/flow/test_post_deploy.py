@@ -2,21 +2,29 @@
 
 import asyncio
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, Worker
 
+from activities.aws import AwsClients
+from activities.post_deploy import PostDeploy
+from activities.traffic import Traffic
+from cli import post_deploy
 from release.channels import Channel, ChannelKind
+from release.checklist import ProductionCheck
 from release.policy import parse_policy
 from release.post_deploy import PostDeployRequest, WatchOutcome, Window, post_deploy_id
 from release.promotion import Outcome, PromotionRequest
 from release.verdict import Verdict
 from workflows.post_deploy import WATCHING, PostDeployWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.rollback import RollbackWorkflow
 from workflows.state import OUTCOME, STAGE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 SHA = "a" * 40
 OLD, NEW = "1", "2"
 MOST_EVENTS = 120
+FAST = 20_000  # a day of 4 s, for activities whose clock cannot be skipped
+AWS = AwsClients(*[None] * 9)  # the scripted checks ask nothing of it
 
 
 def released(release_system, factor=1, **changes):
@@ -52,6 +62,20 @@ def released(release_system, factor=1, **changes):
         }
         | changes
     )
+
+
+def in_seconds(request, immediate, short_term, long_term):
+    """The request with windows that end after so many seconds."""
+    windows = request.policy.model_copy(
+        update={
+            "immediate_until": timedelta(seconds=immediate),
+            "short_term_until": timedelta(seconds=short_term),
+            "long_term_until": timedelta(seconds=long_term),
+        }
+    )
+    policy = request.promotion.policy.model_copy(update={"post_deploy": windows})
+    promotion = request.promotion.model_copy(update={"policy": policy})
+    return request.model_copy(update={"promotion": promotion})
 
 
 async def watch(release_system, request, queue=None):
@@ -304,3 +328,211 @@ async def test_ended_watch_is_found_by_its_outcome(release_system):
 
     attributes = (await handle.describe()).typed_search_attributes
     assert (attributes[STAGE], attributes[OUTCOME]) == ("done", "rolled back")
+
+
+# --- the real activity, with what it measures scripted ---
+
+
+class Looks:
+    """Production's checks, each of which passes; what a test wants otherwise it sets."""
+
+    def __init__(self, release_system):
+        self.counted = 0
+        self.looked = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        self.fails = lambda number: False
+        self.activity = PostDeploy(
+            None,
+            AWS,
+            Traffic(release_system.aws),
+            ROOT,
+            dict.fromkeys(ProductionCheck, lambda _, check: check.saw("well"))
+            | {ProductionCheck.HEALTH: self.health},
+        )
+
+    def health(self, _, check):
+        """The check that a test scripts by the number of its look."""
+        self.counted += 1
+        check.expect(not self.fails(self.counted), f"look {self.counted} saw harm")
+        check.saw(f"look {self.counted}")
+        self.loop.call_soon_threadsafe(self.looked.set)
+
+    def worker(self, release_system, queue, threads):
+        """A worker whose activities are the real ones."""
+        script, traffic = release_system.script, Traffic(release_system.aws)
+        return Worker(
+            release_system.environment.client,
+            task_queue=queue,
+            workflows=[PostDeployWorkflow, RollbackWorkflow],
+            activities=[
+                self.activity.watch_production,
+                traffic.point_alias,
+                script.quarantine,
+                script.notify,
+            ],
+            activity_executor=threads,
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+            default_heartbeat_throttle_interval=timedelta(milliseconds=100),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+            workflow_failure_exception_types=[Exception],
+        )
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(4) as executor:
+        yield executor
+
+
+async def test_worker_that_dies_in_a_window_is_followed_by_another(release_system, threads):
+    """The next worker goes on until the window's own end, and then to the day's."""
+    looks, queue = Looks(release_system), uuid.uuid4().hex
+    request = in_seconds(released(release_system, factor=600), 2, 3, 4)
+    async with looks.worker(release_system, queue, threads):
+        handle = await watch(release_system, request, queue)
+        await asyncio.wait_for(looks.looked.wait(), 20)
+    before = looks.counted
+    async with looks.worker(release_system, queue, threads):
+        result = await handle.result()
+    events = (await handle.fetch_history()).events
+
+    assert result.outcome is WatchOutcome.PASSED
+    assert looks.counted > before
+    attempts = [
+        event.activity_task_started_event_attributes.attempt
+        for event in events
+        if event.HasField("activity_task_started_event_attributes")
+    ]
+    assert attempts == [2, 1, 1]
+
+
+async def test_next_worker_knows_what_the_one_before_had_seen(release_system, threads):
+    """Findings travel in the heartbeat: a release superseded meanwhile keeps its last look."""
+    looks, queue = Looks(release_system), uuid.uuid4().hex
+    request = in_seconds(released(release_system, factor=600), 60, 70, 80)
+    async with looks.worker(release_system, queue, threads):
+        handle = await watch(release_system, request, queue)
+        await asyncio.wait_for(looks.looked.wait(), 20)
+    before = looks.counted
+    release_system.aws.aliases["crypto-watch-api-prod"]["FunctionVersion"] = "3"
+    async with looks.worker(release_system, queue, threads):
+        result = await handle.result()
+
+    assert (result.outcome, result.reason) == (
+        WatchOutcome.SUPERSEDED,
+        "production serves version 3",
+    )
+    assert looks.counted == before  # the alias is asked before anything is measured
+    assert result.items[0].evidence.startswith("look ")
+    assert release_system.aws.writes == []
+
+
+async def test_one_bad_look_is_looked_at_again_before_it_counts(release_system, threads):
+    """What was seen once only goes back nowhere."""
+    looks, queue = Looks(release_system), uuid.uuid4().hex
+    looks.fails = lambda number: number == 2
+    request = released(release_system, factor=FAST)
+    async with looks.worker(release_system, queue, threads):
+        result = await (await watch(release_system, request, queue)).result()
+
+    assert result.outcome is WatchOutcome.PASSED
+    assert looks.counted > 3
+    assert release_system.aws.writes == []
+
+
+async def test_two_bad_looks_in_a_row_go_back(release_system, threads):
+    """Harm that is confirmed rolls back; production is not looked at any more."""
+    looks, queue = Looks(release_system), uuid.uuid4().hex
+    looks.fails = lambda number: number in (2, 3)
+    request = released(release_system, factor=60)
+    async with looks.worker(release_system, queue, threads):
+        result = await (await watch(release_system, request, queue)).result()
+
+    assert (result.outcome, result.reason) == (
+        WatchOutcome.ROLLED_BACK,
+        "health: look 3 saw harm",
+    )
+    assert release_system.aws.serves("api") == {OLD: 1}
+    assert looks.counted == 3
+
+
+async def test_weights_beside_the_release_are_waited_out(release_system, threads):
+    """A drill or a newer release moves traffic: nothing is judged meanwhile, and nothing ends."""
+    looks, queue = Looks(release_system), uuid.uuid4().hex
+    request = released(release_system, factor=FAST)
+    looks.fails = lambda number: True
+    alias = release_system.aws.aliases["crypto-watch-api-prod"]
+    alias["RoutingConfig"] = {"AdditionalVersionWeights": {"3": 0.1}}
+    async with looks.worker(release_system, queue, threads):
+        result = await (await watch(release_system, request, queue)).result()
+
+    assert result.outcome is WatchOutcome.UNMEASURED
+    assert looks.counted == 0
+    assert result.items[0].evidence == (
+        "could not be measured: production serves version 2, with 10 % of the traffic on version 3"
+    )
+
+
+async def test_alias_that_cannot_be_read_is_inconclusive(release_system, threads):
+    """While Lambda does not answer nothing is judged."""
+    looks, queue = Looks(release_system), uuid.uuid4().hex
+    request = released(release_system, factor=FAST)
+    looks.fails = lambda number: True
+    error = ClientError({"Error": {"Code": "ServiceException"}}, "GetAlias")
+
+    def get_alias(**_):
+        raise error
+
+    release_system.aws.get_alias = get_alias
+    async with looks.worker(release_system, queue, threads):
+        result = await (await watch(release_system, request, queue)).result()
+
+    assert result.outcome is WatchOutcome.UNMEASURED
+    assert "ServiceException" in result.items[0].evidence
+
+
+async def test_status_shows_what_the_look_under_way_has_seen(release_system, threads):
+    """The command line knows more than the workflow, which hears of a window at its end."""
+    looks, queue = Looks(release_system), uuid.uuid4().hex
+    request = released(release_system, factor=10)
+    client = release_system.environment.client
+
+    async with looks.worker(release_system, queue, threads):
+        promotion = f"promotion/test/{uuid.uuid4().hex[:12]}"
+        stand_in = await client.start_workflow(
+            PostDeployWorkflow.run, request, id=promotion, task_queue="nobody"
+        )
+        identity = post_deploy_id(promotion, stand_in.result_run_id)
+        assert await post_deploy.status(client, promotion) is None
+        handle = await client.start_workflow(
+            PostDeployWorkflow.run, request, id=identity, task_queue=queue
+        )
+        async with asyncio.timeout(20):
+            found = None
+            while found is None or found.items[3].verdict is None:
+                found = await post_deploy.status(client, promotion)
+        asked = await handle.query(PostDeployWorkflow.status)
+        for one in (handle, stand_in):
+            await one.terminate()
+
+    assert [item.verdict for item in found.items[:5]] == [*[Verdict.PASSED] * 4, None]
+    assert asked.items[0].verdict is None
+
+
+async def test_status_is_short_and_names_what_is_not_well(release_system, capsys):
+    """What people read: until when, how many passed, what did not."""
+    request = released(release_system)
+    failing_from(release_system, 3, error_rate=Verdict.FAILED)
+    handle = await day_of(release_system, request)
+    await handle.result()
+
+    found = await handle.query(PostDeployWorkflow.status)
+    post_deploy.print_status(found)
+    ended = " ".join(capsys.readouterr().out.split())
+    post_deploy.print_status(found.model_copy(update={"outcome": None, "next": "a look at 14:00"}))
+    running = " ".join(capsys.readouterr().out.split())
+
+    assert ended.startswith("the day after: harm seen: ")
+    assert "11 of 12 items passed" in ended
+    assert "failed error-rates seen" in ended
+    assert running.startswith(f"watched until {request.ends_at:%Y-%m-%d %H:%M} UTC, 11 of 12 items")
