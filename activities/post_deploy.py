@@ -22,7 +22,7 @@ from release.checklist import ProductionCheck
 from release.post_deploy import Served, judge_served, served_text
 from release.verdict import CheckResult, Verdict
 
-_BEAT_SECONDS = 1.0
+_BEAT_SECONDS = 5.0  # each heartbeat carries all that was seen, for an hour
 
 
 class PostDeploy:
