@@ -140,7 +140,8 @@ def post_deploy_id(promotion_id: str, run_id: str) -> str:
     """The workflow id of the watch that a run of a promotion left behind."""
     kind, _, rest = promotion_id.partition("/")
     assert kind == "promotion", kind  # noqa: S101  its own ids begin so
-    return f"post-deploy/{rest}/{run_id[:8]}"
+    # its end: the server's run ids begin with the time, which two runs within a minute share
+    return f"post-deploy/{rest}/{run_id[-8:]}"
 
 
 def schedule(policy: PostDeploy) -> Iterator[Stretch]:
