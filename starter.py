@@ -32,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
     promote = command("promote", "take a commit to production")
     promote.add_argument("revision", help="full, short or symbolic revision")
     promote.add_argument("--watch", action="store_true", help="follow it until it ends")
+    promote.add_argument(
+        "--version", metavar="X.Y.Z", help="its version (default: the next by its commits)"
+    )
     _clock(promote, default=None)
     status = command("status", "a promotion; without one: what is up and what production runs")
     status.add_argument("promotion", nargs="?", help="its commit or its id")
@@ -59,9 +62,16 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="straight at Lambda's aliases, with Temporal down; needs --reason",
     )
+    incident = command("incident", "what happened when a release went back, and what to do next")
+    incident.add_argument("promotion", help="its commit or its id")
     _quarantine(commands, common)
     _keys(commands, common)
     _approvers(commands, common)
+    history = command("history", "what an environment served, newest first")
+    history.add_argument("--env", choices=("prod", "staging"), default="prod")
+    diff = command("diff", "what one release has that another has not")
+    diff.add_argument("old", help="version, for example 1.2.2")
+    diff.add_argument("new", help="version, for example 1.2.3")
     _drill(command("drill", "roll back for real, on purpose, and measure how long it takes"))
     up = command("up", "start the laptop cloud")
     up.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")

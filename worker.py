@@ -20,10 +20,17 @@ from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.codedeploy import CodeDeploy
 from activities.deploy import Deploy
+from activities.deployments import Deployments
 from activities.drill import Drills
 from activities.drill_records import DrillRecords
+from activities.git_release import GitRelease
 from activities.github import GitHub
 from activities.github_api import GitHubApi, github_client
+from activities.github_call import GitHubCalls
+from activities.github_deployment import GitHubDeployments
+from activities.github_issues import GitHubIssues
+from activities.github_release import GitHubRelease
+from activities.incident import Incidents
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
@@ -39,7 +46,9 @@ from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
 from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
+from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import PostDeployWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
@@ -49,7 +58,9 @@ WORKFLOWS = [
     PromotionWorkflow,
     RecordWorkflow,
     PostDeployWorkflow,
+    DeploymentRecordWorkflow,
     RollbackWorkflow,
+    IncidentWorkflow,
     RollbackDrillWorkflow,
 ]
 _MAX_ACTIVITIES = 20
@@ -62,7 +73,8 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
     quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     drills, records = Drills(aws.lambda_, aws.cloudwatch), DrillRecords(temporal)
-    github = GitHub(GitHubApi(_github(settings, aws)))
+    github_http = _github(settings, aws)
+    github = GitHub(GitHubApi(github_http))
     admission = Admission(
         settings.repository,
         settings.branch,
@@ -92,7 +104,9 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         github.read_environment_review,
         github.read_check_runs,
         Notify(aws.secrets, notice_client()).notify,
+        Incidents(aws).write_incident,
         Supersede(temporal, settings.repository).supersede_older,
+        Deployments(aws.dynamodb).record_deployments,
         quarantine.quarantine,
         quarantine.refuse_quarantined,
         quarantine.reconcile,
@@ -102,6 +116,21 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         drills.confirm_baseline,
         records.find_last_drill,
         records.find_promotion_moving,
+        *_record(settings, github_http),
+    ]
+
+
+def _record(settings: Settings, github: httpx.Client) -> list[Any]:
+    """What the record is kept by in git and on GitHub."""
+    repository, calls = GitRelease(settings.repository, settings.branch), GitHubCalls(github)
+    on_github = GitHubRelease(calls, settings.branch)
+    return [
+        repository.tag_release,
+        repository.write_changelog,
+        on_github.tag_on_github,
+        on_github.propose_changelog,
+        GitHubDeployments(calls).show_deployment_on_github,
+        GitHubIssues(calls).open_issue,
     ]
 
 

@@ -1,15 +1,14 @@
-"""GitHub's REST API, as far as it is used: three calls that read, and nothing that writes."""
+"""GitHub's REST API, as far as it is read: three calls, and the client for all."""
 
 import re
-import time
 from collections.abc import Callable, Generator, Iterator
-from typing import TypeVar
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from activities.github_answers import Approval, CheckRunsPage, Run
-from activities.github_errors import error_of, problem
+from activities.github_call import GitHubCalls, read
+from activities.github_errors import problem
 from release.check_runs import CheckRun
 from release.github import GitHubProblem, Review, WorkflowRun
 
@@ -27,8 +26,6 @@ MAX_PAGES = 10
 _ACTIONS, _CHECKS = "actions=read", "checks=read"  # in the words of GitHub's own header
 _RUN, _APPROVALS = TypeAdapter(Run), TypeAdapter(tuple[Approval, ...])
 _CHECK_RUNS = TypeAdapter(CheckRunsPage)
-
-T = TypeVar("T")
 
 
 class TokenAuth(httpx.Auth):
@@ -71,17 +68,17 @@ class GitHubApi:
     """The readings; each raises an ApplicationError whose `type` is a `GitHubProblem`."""
 
     def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+        self._calls = GitHubCalls(client)
 
     def run(self, repository: str, run_id: int) -> WorkflowRun:
         """One run of a workflow, in its latest attempt."""
         path = f"/repos/{repository}/actions/runs/{run_id}"
-        return _read(self._get(path, _ACTIONS), _RUN).value()
+        return read(self._calls.get(path, _ACTIONS), _RUN).value()
 
     def reviews(self, repository: str, run_id: int) -> tuple[Review, ...]:
         """A run's review history; the call is not paged, and promises no order."""
         path = f"/repos/{repository}/actions/runs/{run_id}/approvals"
-        approvals = _read(self._get(path, _ACTIONS), _APPROVALS)
+        approvals = read(self._calls.get(path, _ACTIONS), _APPROVALS)
         return tuple(approval.value() for approval in approvals)
 
     def check_runs(self, repository: str, sha: str) -> Iterator[tuple[CheckRun, ...]]:
@@ -92,34 +89,11 @@ class GitHubApi:
         """
         path = f"/repos/{repository}/commits/{sha}/check-runs"
         for page in range(1, MAX_PAGES + 1):
-            answer = self._get(path, _CHECKS, filter="latest", per_page=_PER_PAGE, page=page)
-            yield tuple(run.value() for run in _read(answer, _CHECK_RUNS).check_runs)
+            answer = self._calls.get(path, _CHECKS, filter="latest", per_page=_PER_PAGE, page=page)
+            yield tuple(run.value() for run in read(answer, _CHECK_RUNS).check_runs)
             # the header says whether there is more, but its address is not followed: the token
             # goes where we are configured to send it
             if "next" not in answer.links:
                 return
         text = f"{path} has more than {MAX_PAGES * _PER_PAGE} check runs; they were not all read"
         raise problem(GitHubProblem.REFUSED, text, final=True)
-
-    def _get(self, path: str, needs: str, **query: str | int) -> httpx.Response:
-        try:
-            answer = self._client.get(path, params=query)
-        except httpx.RequestError as error:
-            text = f"GitHub did not answer {path}: {type(error).__name__} {error}"
-            raise problem(GitHubProblem.UNAVAILABLE, text) from error
-        if answer.status_code != httpx.codes.OK:
-            raise error_of(answer, needs, time.time())
-        return answer
-
-
-def _read(answer: httpx.Response, kind: TypeAdapter[T]) -> T:
-    try:
-        return kind.validate_json(answer.content)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the answer"
-        text = (
-            f"GitHub's answer to {answer.request.url.path} is unreadable: {where}: {first['msg']}"
-        )
-        # a proxy's error page passes; an answer of another shape does not, and the retries are few
-        raise problem(GitHubProblem.UNREADABLE, text) from None

@@ -18,7 +18,7 @@ _LONGEST_MESSAGE = 200
 
 
 def error_of(answer: httpx.Response, needs: str, now: float) -> ApplicationError:
-    """The error that an answer other than 200 is.
+    """The error that an answer with an unexpected status is.
 
     Args:
         needs: the permission that the call needs, for a token that lacks it.
@@ -82,4 +82,15 @@ def _said(answer: httpx.Response) -> str:
     except ValueError:
         body = None
     message = body.get("message") if isinstance(body, dict) else None
-    return " ".join(str(message or answer.reason_phrase or "no text").split())[:_LONGEST_MESSAGE]
+    details = _details(body.get("errors")) if isinstance(body, dict) else ""
+    text = f"{message or answer.reason_phrase or 'no text'}{details}"
+    return " ".join(text.split())[:_LONGEST_MESSAGE]
+
+
+def _details(errors: object) -> str:
+    """What a refused request (422) says beside "Validation Failed"."""
+    if not isinstance(errors, list):
+        return ""
+    said = [error.get("message") if isinstance(error, dict) else error for error in errors]
+    texts = [text for text in said if isinstance(text, str)]
+    return f": {'; '.join(texts)}" if texts else ""

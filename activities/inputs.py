@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from release.channels import Channel
 from release.checklist import Limits
+from release.deployment import Deployment
 from release.lease import Lease
 from release.message import Message
 from release.policy import Ci, Shift
@@ -120,6 +121,8 @@ class StepInput(Message):
     next_weight: float | None = Field(None, description="None at the top, and while it is held")
     min_duration: timedelta
     is_pause: bool = False
+    can_compare: bool = Field(False, description="an alarm may first be answered by comparing")
+    is_comparison: bool = Field(False, description="an alarm is: its time is not yet a verdict")
     since: AwareDatetime
     shift: Shift
     progress: Progress
@@ -209,6 +212,7 @@ class WatchSeen(Message):
     looks: int = 0
     red_before: tuple[str, ...] = Field((), description="of those the alarms that still are red")
     superseded: str = Field("", description="what the alias serves instead of the release")
+    release_before: str = Field("", description="version and commit to go back to, where known")
 
 
 class ProjectChecksInput(Message):
@@ -337,3 +341,11 @@ class DrillsInput(Message):
 
     service: str
     environment: str = Field(description="where it is drilled")
+
+
+class DeploymentsInput(Message):
+    """What an environment's record is to learn, in any order and any number of times."""
+
+    table: str
+    environment: str
+    deployments: tuple[Deployment, ...] = Field(min_length=1)

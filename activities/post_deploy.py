@@ -68,6 +68,17 @@ class PostDeploy:
         found = self._traffic.read(order.functions[order.api], order.alias)
         return judge_served(found, order.published[order.api]), served_text(found)
 
+    def release_before(self, order: WatchInput) -> str:
+        """What the baseline's own description says it is; empty where it could not be read."""
+        try:
+            found = self._aws.lambda_.get_function_configuration(
+                FunctionName=order.functions[order.api], Qualifier=order.baseline[order.api]
+            )
+        except (ClientError, BotoCoreError) as error:
+            activity.logger.warning("the version before could not be read: %s", error)
+            return ""
+        return str(found.get("Description", ""))
+
 
 class _Watch:
     """One attempt of one watch."""
@@ -120,7 +131,12 @@ class _Watch:
             context.stop()
             context.close()
         self._seen = self._seen.model_copy(
-            update={"red_before": context.red_before, "looks": self._seen.looks + 1}
+            update={
+                "red_before": context.red_before,
+                "looks": self._seen.looks + 1,
+                "release_before": self._seen.release_before
+                or self._production.release_before(order),
+            }
         )
 
     def _see(self, results: list[CheckResult]) -> None:

@@ -8,9 +8,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.aws import error_code
+from activities.deployment_table import DeploymentTable
 from activities.git import git, is_ancestor
 from activities.inputs import AliasInput, QuarantineCheckInput, QuarantineInput, ReconcileInput
 from activities.quarantine_table import QuarantineTable
+from release.deployment import PRODUCTION, Change, DeploymentStatus
+from release.deployments import known_by_name
 from release.lease import Note
 from release.quarantine import TRAILER, Entry, blocking, reason_of, refusal
 
@@ -52,7 +55,7 @@ class Quarantine:
 
     @activity.defn
     def reconcile(self, order: ReconcileInput) -> list[Note]:
-        """What was done past Temporal is in the record; the notes that the aliases carry.
+        """What was done past Temporal is in both records; the notes that the aliases carry.
 
         A version that Lambda no longer has, or that names no commit, is only in the note. So is
         one from which somebody went on to a newer release: quarantined it would keep that out.
@@ -67,7 +70,25 @@ class Quarantine:
             entry = self._entry_of(note, alias, live["FunctionVersion"])
             if entry is not None:
                 QuarantineTable(self._dynamodb, order.table).add(entry)
+            self._follow(note, entry, self._release(alias.function, live["FunctionVersion"]), order)
         return notes
+
+    def _follow(
+        self,
+        note: Note,
+        entry: Entry | None,
+        serving: tuple[str, str] | None,
+        order: ReconcileInput,
+    ) -> None:
+        """The deployment record says what is served since, and what was taken out for it."""
+        told = []
+        if serving is not None:
+            change = Change(at=note.at, status=DeploymentStatus.ACTIVE)
+            told.append(known_by_name(*serving, change))
+        if entry is not None:
+            change = Change(at=note.at, status=DeploymentStatus.ROLLED_BACK, reason=entry.reason)
+            told.append(known_by_name(entry.version, entry.sha, change))
+        DeploymentTable(self._dynamodb, order.table, PRODUCTION).record(told)
 
     def refusal(self, order: QuarantineCheckInput) -> str | None:
         """Why the commit may not be promoted, or None."""

@@ -51,8 +51,11 @@ class Watching:
             self.look,
             elapsed=now - order.since,
             judged=max(test.total(metric).canary_exposed for metric in (FAILED, CRASHED)),
-            step_back=step_back and not order.is_pause,
+            step_back=step_back and not order.is_pause and not order.is_comparison,
             firing=firing,
+            weight=order.weight,
+            can_compare=order.can_compare,
+            comparing=order.is_comparison and now - order.since < order.min_duration,
             incident_for=now - self._incident_since if self._incident_since else None,
         )
         return judge_harm(order.shift, self.tested, test, self.look)
@@ -149,9 +152,11 @@ class Watching:
         preexisting = tuple(n for n in self.progress.preexisting_alarms if n in red)
         self.progress = self.progress.model_copy(update={"preexisting_alarms": preexisting})
         new = tuple(name for name in red if name not in preexisting)
-        shared = bool(new) and is_shared_incident(self.progress.test, self.tested)
+        test, weight = self.progress.test, self._order.weight
+        shared = bool(new) and is_shared_incident(test, self.tested, weight)
         self._incident_since = (self._incident_since or now) if shared else None
-        self.ignored = (*preexisting, *new) if shared else preexisting
+        # the guard is told not to act on them either
+        self.ignored = (*preexisting, *new) if shared or self._order.is_comparison else preexisting
         return new
 
 

@@ -60,13 +60,13 @@ def promote(arguments: Any) -> int:
     state = laptop.enter_environment()
     factor = arguments.clock or (state.clock_factor if state else 1)
     try:
-        request = promotions.prepare(arguments.revision, arguments.name, factor)
+        request = promotions.prepare(arguments.revision, arguments.name, factor, arguments.version)
     except AlreadyLive as live:
         return asyncio.run(_attach(arguments, live))
 
     async def run() -> int:
         async with temporal(arguments.name) as client:
-            handle, running = await promotions.start(client, request)
+            handle, running = await promotions.start(client, request, arguments.version)
             return await _started(client, handle.id, arguments, attached=running)
 
     return asyncio.run(run())
@@ -85,10 +85,11 @@ async def _attach(arguments: Any, live: AlreadyLive) -> int:
 
 
 async def _started(client: "Client", identity: str, arguments: Any, *, attached: bool) -> int:
+    version = await promotions.version_of(client, identity)
     if arguments.json:
-        print(json.dumps({"id": identity, "attached": attached}))
+        print(json.dumps({"id": identity, "attached": attached, "version": version}))
     else:
-        print(f"{'attached to' if attached else 'started'} {identity}")
+        print(f"{'attached to' if attached else 'started'} {identity}, version {version}")
         _print_ui(identity)
     return await show.watch(client, identity) if arguments.watch else OK
 
@@ -215,6 +216,30 @@ def quarantine(arguments: Any) -> int:
     """List what was rolled back and stays out, or let one in again."""
     laptop.enter_environment()
     from cli import quarantine as found
+
+    return found.run(arguments)
+
+
+def incident(arguments: Any) -> int:
+    """The packet of a release that went back."""
+    laptop.enter_environment()
+    from cli import incidents
+
+    return incidents.run(arguments)
+
+
+def history(arguments: Any) -> int:
+    """What an environment served, newest first."""
+    laptop.enter_environment()
+    from cli import history as found
+
+    return found.run(arguments)
+
+
+def diff(arguments: Any) -> int:
+    """What one release has that another has not."""
+    laptop.enter_environment()
+    from cli import diff as found
 
     return found.run(arguments)
 

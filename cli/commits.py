@@ -10,6 +10,8 @@ from cli.errors import CliError
 from release.policy import Policy, PolicyError, parse_policy
 from release.version import next_version
 
+_TAG = re.compile(r"v\d+\.\d+\.\d+")
+
 
 class AlreadyLive(CliError):
     """Production runs the commit; its promotion may still be watching it."""
@@ -68,14 +70,26 @@ class Commits:
         return policy
 
     def version(self, sha: str) -> str:
-        """The next version, by the commits since the last tag."""
-        tag = self._git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", sha)
-        if tag is not None and not re.fullmatch(r"v\d+\.\d+\.\d+", tag):
-            tag = None
-        span = f"{tag}..{sha}" if tag else sha
-        log = self._git("log", "--format=%B%x00", span) or ""
+        """The commit's own tag, or the next version by the commits since the last one."""
+        own = [version for version, commit in self.tags() if commit == sha]
+        if own:
+            return own[0]
+        tag = self.last_tag(sha)
+        log = self._git("log", "--format=%B%x00", f"{tag}..{sha}" if tag else sha) or ""
         messages = [message.strip() for message in log.split("\0") if message.strip()]
-        return next_version(tag, messages, sha)
+        return next_version(tag, messages)
+
+    def last_tag(self, sha: str) -> str | None:
+        """The newest release's tag that the commit contains."""
+        tag = self._git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", sha)
+        return tag if tag is not None and _TAG.fullmatch(tag) else None
+
+    def tags(self) -> list[tuple[str, str]]:
+        """Version and commit of every release's tag."""
+        form = "%(refname:strip=2) %(objectname) %(*objectname)"  # the last is a note's commit
+        log = self._git("for-each-ref", f"--format={form}", "refs/tags/v*") or ""
+        found = [line.split() for line in log.splitlines()]
+        return [(words[0][1:], words[-1]) for words in found if _TAG.fullmatch(words[0])]
 
     def changes(self, sha: str, live: str | None) -> tuple[str, ...]:
         """Subjects of the commits that production does not have yet, newest first."""
@@ -103,13 +117,6 @@ class Commits:
             if found is not None:
                 return found
         return None
-
-    def released_as(self, sha: str) -> str:
-        """The version under which the commit was released: its own tag's, if it has one."""
-        tag = self._git("describe", "--tags", "--exact-match", "--match", "v[0-9]*", sha)
-        if tag is not None and re.fullmatch(r"v\d+\.\d+\.\d+", tag):
-            return f"{tag[1:]}+{sha[:7]}"
-        return self.version(sha)
 
     def sources(self, sha: str) -> dict[str, str] | None:
         """Function → its folder, as the commit has it; None if git lacks it, or a build in it.

@@ -11,7 +11,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from cli import production, quarantine
+from cli import production, quarantine, versions
 from cli.commits import Commits
 from cli.errors import CliError
 from cli.temporal import PROOF_TIMEOUT, RPC_TIMEOUT, temporal
@@ -33,7 +33,9 @@ def commits() -> Commits:
     return Commits(settings.repository, settings.branch)
 
 
-def prepare(revision: str, requested_by: str, clock_factor: float) -> PromotionRequest:
+def prepare(
+    revision: str, requested_by: str, clock_factor: float, version: str | None = None
+) -> PromotionRequest:
     """A checked request: everything that can be wrong is said before Temporal hears of it."""
     repository = commits()
     sha = repository.resolve(revision)
@@ -43,9 +45,10 @@ def prepare(revision: str, requested_by: str, clock_factor: float) -> PromotionR
     if now is None:
         raise CliError("production has no first release; create the environment first")
     repository.check_not_behind(sha, now.sha)
+    known = versions.named(repository, policy, now)
     request = PromotionRequest(
         sha=sha,
-        version=repository.version(sha),
+        version=versions.choose(repository, sha, known, version),
         requested_by=requested_by,
         changes=repository.changes(sha, now.sha),
         authors=repository.authors(sha, now.sha, policy),
@@ -60,11 +63,19 @@ def prepare(revision: str, requested_by: str, clock_factor: float) -> PromotionR
     return request
 
 
-async def start(client: Client, request: PromotionRequest) -> tuple[WorkflowHandle[Any, Any], bool]:
-    """The commit's promotion, and whether it was running already."""
+async def start(
+    client: Client, request: PromotionRequest, version: str | None = None
+) -> tuple[WorkflowHandle[Any, Any], bool]:
+    """The commit's promotion, and whether it was running already.
+
+    Under the next free version if a running promotion has got this one; not if it was asked for.
+    """
     handle = client.get_workflow_handle(request.workflow_id)
     running = await is_running(handle)
     policy = request.policy
+    others = await versions.running(client, policy.service, but=request.sha)
+    if not running and versions.holder(others, request.version):
+        request = _kept_apart(request, others, version)
     handle = await client.start_workflow(
         PromotionWorkflow.run,
         request,
@@ -87,6 +98,16 @@ async def start(client: Client, request: PromotionRequest) -> tuple[WorkflowHand
     return handle, running
 
 
+def _kept_apart(
+    request: PromotionRequest, others: list[versions.Named], version: str | None
+) -> PromotionRequest:
+    repository = commits()
+    now = production.live(request.policy, "prod")
+    known = versions.named(repository, request.policy, now) if now else []
+    chosen = versions.choose(repository, request.sha, [*known, *others], version)
+    return request.model_copy(update={"version": chosen})
+
+
 async def is_running(handle: WorkflowHandle[Any, Any]) -> bool:
     """Whether the promotion exists and has not ended."""
     from temporalio.service import RPCError
@@ -96,6 +117,13 @@ async def is_running(handle: WorkflowHandle[Any, Any]) -> bool:
     except RPCError:
         return False
     return description.status is WorkflowExecutionStatus.RUNNING
+
+
+async def version_of(client: Client, identity: str) -> str:
+    """The version that the promotion runs under."""
+    described = await client.get_workflow_handle(identity).describe(rpc_timeout=RPC_TIMEOUT)
+    found = described.typed_search_attributes.get(VERSION)
+    return found if found is not None else "?"
 
 
 def workflow_id(reference: str) -> str:

@@ -40,6 +40,7 @@ def rollback_request(
         requested_by=name,
         reason=reason,
         source=source,
+        table=policy.table_name("prod"),
         undone=_undone(
             repository,
             policy.table_name("prod"),
@@ -48,6 +49,7 @@ def rollback_request(
             release.partition(" ")[2],
             f"rolled back by {name}: {reason}",
         ),
+        policy=policy,
     )
 
 
@@ -86,7 +88,7 @@ def _pruned(repository: Commits, versions: Versions, wanted: str) -> str | None:
     if not any(repository.is_ancestor(sha, of) for of in released):
         return None
     known = next((text for text in texts if text.endswith(f" {sha}")), None)
-    return known or f"{repository.released_as(sha)} {sha}"
+    return known or f"{repository.version(sha)} {sha}"
 
 
 def _source(repository: Commits, policy: Policy, release: str) -> Source | None:
@@ -132,5 +134,7 @@ def _undone(
     for number, why, at in left:
         version, _, sha = versions.get(number, "").partition(" ")
         if len(sha) == 40 and sha != target and not repository.is_ancestor(sha, target):
-            found.append(Undone(sha=sha, version=version, reason=why, at=at, table=table))
+            found.append(
+                Undone(sha=sha, version=version, reason=why, at=at, table=table, number=number)
+            )
     return tuple(found)

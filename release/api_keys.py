@@ -5,6 +5,7 @@ A key is shown once, when it is made. The table has its SHA-256, from which it c
 """
 
 import hashlib
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -16,6 +17,7 @@ from release.message import Message
 ITEM_PREFIX = "APIKEY#"
 _RANDOM_BYTES = 24
 _ID_DIGITS = 12
+_KEY = re.compile(r"cw_(?:live|test)_[A-Za-z0-9_-]{8,}")
 _SHOWN_CHARACTERS = 4  # the price API's logs show as many of them
 
 
@@ -33,6 +35,11 @@ def digest(key: str) -> str:
 def looks_like_key(text: str) -> bool:
     """Whether the text may be a key, which belongs in no command line."""
     return text.startswith(("cw_live_", "cw_test_"))
+
+
+def mask_keys(text: str) -> str:
+    """The text with every key that stands in it in the masked form; so are the starts of keys."""
+    return _KEY.sub(lambda found: masked(found[0]), text)
 
 
 def masked(key: str) -> str:

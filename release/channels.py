@@ -14,6 +14,21 @@ class ChannelKind(StrEnum):
     SLACK = "slack"
 
 
+class Event(StrEnum):
+    """What a release tells unasked, in the order of its life."""
+
+    STARTED = "started"
+    ANNOUNCED = "announced"
+    APPROVAL_REQUESTED = "approval_requested"
+    REMINDER = "reminder"
+    SHIFTING = "shifting"
+    DONE = "done"
+    ROLLED_BACK = "rolled_back"
+    INCIDENT = "incident"
+    ENDED = "ended"
+    POST_DEPLOY_HARM = "post_deploy_harm"
+
+
 class Channel(Message):
     """One channel; its address is a secret, for whoever has it can write there."""
 
@@ -22,6 +37,9 @@ class Channel(Message):
     url_secret: str = Field(min_length=1, description="name of the secret that holds the address")
     signing_secret: str | None = Field(
         None, description="name of the secret that a webhook's bodies are signed with"
+    )
+    events: tuple[Event, ...] = Field(
+        tuple(Event), min_length=1, description="what it wants to hear: a status page wants few"
     )
 
 

@@ -12,6 +12,8 @@ from release.policy import LowTraffic, Shift, ShiftStep, Strategy
 PRE_RAMP_STEPS = 6
 ADAPTIVE_STEPS = 36
 LARGEST_START = 0.02
+COMPARABLE = 0.5
+"""Above this weight too little of the old version is left to compare the versions."""
 _FIRST_REQUESTS_PER_SECOND = 0.5
 _GATES = ((0.1, 1), (0.5, 3))  # (weight, times min_requests)
 
@@ -62,6 +64,17 @@ def rungs(
 def next_rung(index: int, *, step_back: bool) -> int:
     """Up one; or down one, but never off the ladder."""
     return max(0, index - 1) if step_back else index + 1
+
+
+def comparable_rung(ladder: tuple[ShiftStep, ...]) -> int | None:
+    """The highest rung where both versions can be compared; None on a ladder without one."""
+    low = [n for n, rung in enumerate(ladder) if rung.canary_weight <= COMPARABLE]
+    return low[-1] if low else None
+
+
+def again(rung: ShiftStep, bucket: timedelta) -> ShiftStep:
+    """A rung whose time was served before a step back: one bucket is enough."""
+    return rung.model_copy(update={"min_duration": min(rung.min_duration, bucket)})
 
 
 def wanted_requests(shift: Shift, next_weight: float) -> int:

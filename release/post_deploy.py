@@ -237,12 +237,15 @@ def judge_day(items: tuple[ItemSeen, ...], told: tuple[str, ...]) -> tuple[Watch
     return WatchOutcome.PASSED, f"all {len(items)} items passed"
 
 
-def rollback_of(request: PostDeployRequest, reason: str) -> RollbackRequest:
-    """Production back to what it served before the release, which is quarantined."""
+def rollback_of(request: PostDeployRequest, release: str, reason: str) -> RollbackRequest:
+    """Production back to what it served before the release, which is quarantined.
+
+    `release` is that by version and commit; without a commit the deployment record is not moved.
+    """
     promotion, policy = request.promotion, request.promotion.policy
     return RollbackRequest(
         service=policy.service,
-        release=promotion.running_version or "the release before",
+        release=release or promotion.running_version or "the release before",
         targets=tuple(
             AliasTarget(
                 function=policy.function_name(name, "prod"), alias=policy.alias, version=version
@@ -251,14 +254,18 @@ def rollback_of(request: PostDeployRequest, reason: str) -> RollbackRequest:
         ),
         requested_by="the watch after the release",
         reason=reason,
+        outcome="rolled back after its release",
         undone=(
             Undone(
                 sha=promotion.sha,
                 version=promotion.version,
                 reason=reason,
                 table=policy.table_name("prod"),
+                number=request.published[policy.api],
             ),
         ),
+        policy=policy,
+        table=policy.table_name("prod"),
     )
 
 

@@ -149,6 +149,7 @@ class StepJudgement(Message):
     baseline: Counts = Counts()
     evidence: float = Field(1, description="that the new version is worse; 100 is enough")
     step_back: bool = False
+    compare: bool = Field(False, description="down to where both versions can be compared")
 
 
 class StepRecord(Message):

@@ -19,7 +19,12 @@ class RecordRequest(Message):
         """One record per run of a promotion."""
         kind, _, rest = self.status.workflow_id.partition("/")
         assert kind == "promotion", kind  # noqa: S101  its own ids begin so
-        return f"record/{rest}/{self.run_id[:8]}"
+        return f"record/{rest}/{self.run}"
+
+    @property
+    def run(self) -> str:
+        """Tells the runs of one commit apart: a run id's end, for it begins with the time."""
+        return self.run_id[-8:]
 
     @property
     def is_live(self) -> bool:

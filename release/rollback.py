@@ -3,6 +3,7 @@
 from pydantic import AwareDatetime, Field
 
 from release.message import Message
+from release.policy import Policy
 from release.promotion import AliasState
 
 
@@ -31,6 +32,7 @@ class Undone(Message):
     reason: str
     at: AwareDatetime | None = Field(None, description="when, if not by this rollback")
     table: str = Field(description="the environment's table")
+    number: str = Field("", description="the API's Lambda version that ran it")
 
 
 class RollbackRequest(Message):
@@ -43,6 +45,9 @@ class RollbackRequest(Message):
     reason: str
     source: Source | None = Field(None, description="for what Lambda has no more, if git has it")
     undone: tuple[Undone, ...] = ()
+    policy: Policy | None = Field(None, description="whom to tell, and where to keep the packet")
+    table: str = Field("", description="production's, for the record")
+    outcome: str = Field("rolled back by hand", description="what the release it undoes was")
 
 
 class RollbackResult(Message):

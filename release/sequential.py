@@ -18,7 +18,7 @@ from typing import NamedTuple
 ALPHA = 0.01
 """Probability of rolling back a release that is not worse, over its whole length."""
 
-SUSPICION = 3.0
+SUSPICION = 2.5
 """From here on the evidence is worth a step back."""
 
 BUCKET_SECONDS = 5
@@ -29,7 +29,7 @@ _RESTART_EVERY = 3  # buckets
 _FEW = 5  # below this many requests of a version the configured weight is the better share
 _RECENT = 12  # buckets: a minute of five-second ones
 _GROWTH, _GROWN_WITHIN = 1.2, 6  # buckets: half a minute
-_MOST_SUSPICION = 36  # buckets: three minutes of stepping back, or releases would get stuck
+_MOST_SUSPICION = 24  # buckets: two minutes of stepping back, or releases would get stuck
 _LARGEST, _STEEPEST = 1e100, 400.0
 _INCIDENT_RATE, _INCIDENT_FAILURES = 0.05, 3  # the flow's alarm, read on the old version
 
@@ -47,8 +47,8 @@ class Metric(NamedTuple):
 
 _FAILING = ((1.3, 0.10), (2.0, 0.10), (5.0, 0.20), (20.0, 0.25), (200.0, 0.35))
 
-FAILED = Metric("failed", 0.60, 1.0, _FAILING, 0.001, "requests failed")
-CRASHED = Metric("crashed", 0.20, 1.0, _FAILING, 0.001, "invocations crashed or were throttled")
+FAILED = Metric("failed", 0.76, 1.0, _FAILING, 0.001, "requests failed")
+CRASHED = Metric("crashed", 0.04, 1.0, _FAILING, 0.001, "invocations crashed or were throttled")
 SLOW = Metric(
     "slow", 0.12, 1.25, ((1.7, 0.40), (3.0, 0.30), (8.0, 0.30)), 0.05, "slower than the old p90"
 )
@@ -58,20 +58,20 @@ VERY_SLOW = Metric(
 
 
 def metrics(routes: tuple[str, ...] = ()) -> tuple[Metric, ...]:
-    """What is tested; half of the failures' share goes to the routes, where they are known.
+    """What is tested; a part of the failures' share goes to the routes, where they are known.
 
     A route with a fiftieth of the traffic is found with a third of the failed requests that way.
     """
     if not routes:
         return (FAILED, CRASHED, SLOW, VERY_SLOW)
-    half = FAILED.share / 2
+    by_route = 0.10
     each = [
         FAILED._replace(
-            name=route_metric(r), share=half / len(routes), text=f"requests of {r} failed"
+            name=route_metric(r), share=by_route / len(routes), text=f"requests of {r} failed"
         )
         for r in routes
     ]
-    return (FAILED._replace(share=half), *each, CRASHED, SLOW, VERY_SLOW)
+    return (FAILED._replace(share=FAILED.share - by_route), *each, CRASHED, SLOW, VERY_SLOW)
 
 
 def route_metric(route: str) -> str:

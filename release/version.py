@@ -1,17 +1,21 @@
 """The next semantic version, from the commits since the last tag (Conventional Commits)."""
 
 import re
+from collections.abc import Collection
 
 _HEADER = re.compile(r"^(?P<kind>[a-z]+)(\([^)]*\))?(?P<breaking>!)?:")
+_PLAIN = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+
+Number = tuple[int, int, int]
 
 
-def next_version(last_tag: str | None, messages: list[str], sha: str) -> str:
-    """`major.minor.patch+sha7`.
+def next_version(last_tag: str | None, messages: list[str]) -> str:
+    """`major.minor.patch`.
 
     Major for a breaking change, minor for a `feat`, patch for all else; before 1.0.0 a breaking
-    change raises the minor (SemVer 4). The build part keeps two commits apart until a tag does.
+    change raises the minor (SemVer 4).
     """
-    major, minor, patch = _parse(last_tag)
+    major, minor, patch = _of_tag(last_tag)
     kinds = [_HEADER.match(message) for message in messages]
     breaking = any(
         (kind and kind["breaking"]) or "\nBREAKING CHANGE:" in message
@@ -24,12 +28,39 @@ def next_version(last_tag: str | None, messages: list[str], sha: str) -> str:
         minor, patch = minor + 1, 0
     else:
         patch += 1
-    return f"{major}.{minor}.{patch}+{sha[:7]}"
+    return f"{major}.{minor}.{patch}"
 
 
-def _parse(tag: str | None) -> tuple[int, int, int]:
-    match = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)", tag or "v0.0.0")
+def free_version(wanted: str, taken: Collection[str]) -> str:
+    """The version, or the next patch that nobody has.
+
+    A name of before, `1.2.3+abc1234`, has its number.
+    """
+    numbers = {plain(name) for name in taken}
+    major, minor, patch = parse(wanted)
+    while f"{major}.{minor}.{patch}" in numbers:
+        patch += 1
+    return f"{major}.{minor}.{patch}"
+
+
+def parse(version: str) -> Number:
+    """The three numbers. Raises ValueError when it is not of the form 1.2.3."""
+    match = _PLAIN.fullmatch(version)
     if match is None:
-        raise ValueError(f"tag {tag!r} is not of the form v1.2.3")
+        raise ValueError(f"{version!r} is not of the form 1.2.3")
     major, minor, patch = (int(part) for part in match.groups())
     return major, minor, patch
+
+
+def plain(version: str) -> str:
+    """Without the commit that versions once ended with."""
+    return version.partition("+")[0]
+
+
+def _of_tag(tag: str | None) -> Number:
+    if tag is None:
+        return 0, 0, 0
+    try:
+        return parse(tag[1:] if tag.startswith("v") else "")
+    except ValueError:
+        raise ValueError(f"tag {tag!r} is not of the form v1.2.3") from None

@@ -8,16 +8,18 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 
 with workflow.unsafe.imports_passed_through():
     # by name and first of all: workflows/promotion.py says why
-    import release.channels
     import release.checklist
+    import release.deployment
+    import release.incident
     import release.message
     import release.policy
     import release.promotion
     import release.records
     import release.sequential
     import release.verdict  # noqa: F401
-    from activities.inputs import NoticeInput, WatchInput, WatchSeen
+    from activities.inputs import WatchInput, WatchSeen
     from activities.post_deploy import PostDeploy
+    from release.channels import Event
     from release.post_deploy import (
         Action,
         PostDeployRequest,
@@ -45,10 +47,10 @@ from release.post_deploy import (
 )
 from release.text import code
 from workflows import options
-from workflows.notices import page, tell
+from workflows.notices import About, send
 from workflows.post_deploy_details import markdown
 from workflows.rollback import RollbackWorkflow
-from workflows.state import OUTCOME, STAGE
+from workflows.state import OUTCOME, STAGE, page
 
 WATCHING = "watching"
 """The search attribute `ReleaseStage` meanwhile."""
@@ -83,7 +85,7 @@ class PostDeployWorkflow:
             if action is Action.END:
                 return self._end(WatchOutcome.SUPERSEDED, f"production serves {found.superseded}")
             if action is Action.ROLL_BACK:
-                return await self._roll_back(harm(found.results))
+                return await self._roll_back(found.release_before, harm(found.results))
             await self._page(found)
         return self._end(*judge_day(self._status.items, self._status.told))
 
@@ -132,10 +134,10 @@ class PostDeployWorkflow:
             red_before=self.red_before,
         )
 
-    async def _roll_back(self, reason: str) -> PostDeployResult:
-        """Production serves the version before again; people hear of it afterwards."""
+    async def _roll_back(self, before: str, reason: str) -> PostDeployResult:
+        """Production serves the version before again; the incident it leaves tells people."""
         self._show(next="all traffic back to the old version")
-        order = rollback_of(self.request, f"after the release: {reason}")
+        order = rollback_of(self.request, before, f"after the release: {reason}")
         try:
             result = await workflow.execute_child_workflow(
                 RollbackWorkflow.run,
@@ -151,11 +153,11 @@ class PostDeployWorkflow:
         except ChildWorkflowError as failure:
             result = RollbackResult(aliases=(), failures=(str(failure.cause or failure),))
         said = [*result.failures, *result.warnings]
-        await self._tell(
-            "post_deploy_rolled_back" if result.aliases else "post_deploy_harm",
-            "was rolled back" if not result.failures else "could not be rolled back whole",
-            [f"Seen: {code(reason, 400)}", *(f"- {code(line, 400)}" for line in said)],
-        )
+        if said:
+            await self._tell(
+                "was not rolled back whole",
+                [f"Seen: {code(reason, 400)}", *(f"- {code(line, 400)}" for line in said)],
+            )
         if result.failures:
             self._show(told=(*self._status.told, reason))
             return self._end(WatchOutcome.HARM, f"not all rolled back: {'; '.join(said)}")
@@ -171,7 +173,6 @@ class PostDeployWorkflow:
         text = harm(new)
         self._show(told=(*self._status.told, f"{workflow.now():%Y-%m-%d %H:%M} UTC: {text}"))
         await self._tell(
-            "post_deploy_harm",
             "does harm, and waits for your decision",
             [f"- {code(result.text)}: {code(result.evidence, 400)}" for result in new]
             + [
@@ -182,22 +183,16 @@ class PostDeployWorkflow:
             ],
         )
 
-    async def _tell(self, event: str, what: str, lines: list[str]) -> None:
+    async def _tell(self, what: str, lines: list[str]) -> None:
         promotion = self.request.promotion
-        await tell(
-            NoticeInput(
-                channels=promotion.policy.notify,
-                event=event,
-                service=promotion.policy.service,
-                sha=promotion.sha,
-                version=promotion.version,
-                promotion=promotion.workflow_id,
-                title=f"{promotion.policy.service} {promotion.version} {what}",
-                markdown="\n".join(lines),
-                url=page(self.request.temporal_ui),
-                at=workflow.now(),
-            )
+        about = About(
+            sha=promotion.sha,
+            version=promotion.version,
+            promotion=promotion.workflow_id,
+            address=page(self.request.temporal_ui),
         )
+        title = f"{promotion.policy.service} {promotion.version} {what}"
+        await send(promotion.policy, about, Event.POST_DEPLOY_HARM, title, "\n".join(lines))
 
     def _show(self, **facts: Any) -> None:
         self._status = self._status.model_copy(update=facts)

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     import release.channels
     import release.check_runs
     import release.checklist
+    import release.deployment
     import release.deployment_request
     import release.drill
     import release.evidence
@@ -42,6 +43,7 @@ from workflows.failures import root_cause
 from workflows.inbox import Inbox
 from workflows.state import Ended, PromotionState
 from workflows.steps.admit import admit
+from workflows.steps.announce import tell_shifting, tell_started
 from workflows.steps.before_traffic import preflight, smoke
 from workflows.steps.build import build_artifacts
 from workflows.steps.complete_checklist import complete_checklist
@@ -95,6 +97,7 @@ class PromotionWorkflow:
 
     async def _promote(self) -> None:
         await admit(self.state)
+        tell_started(self.state)
         artifacts = await build_artifacts(self.state)
         await deploy_to_staging(self.state, artifacts)
         await run_integration_tests(self.state)
@@ -140,6 +143,7 @@ class PromotionWorkflow:
             self.state.show(canary_version=canary[api], published=dict(canary))
             await smoke(self.state, canary)
             ladder = Ladder(self.state, baseline[api], canary[api])
+            tell_shifting(self.state, ladder.baseline, ladder.canary)
             await ladder.climb()
             for name, alias in baseline.items():
                 if name != api:  # what nobody calls directly follows once the API is through

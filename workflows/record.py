@@ -7,11 +7,29 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     import release.channels
+    import release.deployment
+    import release.incident
+    import release.policy
     import release.promotion
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
-PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = ()
+from workflows.records.changelog import changelog
+from workflows.records.deployment import production_deployment, staging_deployment
+from workflows.records.github import github_deployment
+from workflows.records.incident import write_incident
+from workflows.records.notice import tell_the_end
+from workflows.records.tag import tag
+
+PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
+    tell_the_end,
+    write_incident,
+    tag,
+    changelog,
+    github_deployment,
+    production_deployment,
+    staging_deployment,
+)
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 
 

@@ -7,6 +7,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    import release.channels
+    import release.deployment
+    import release.incident
+    import release.policy
+    import release.records  # noqa: F401
     from activities.build import Build
     from activities.deploy import Deploy
     from activities.inputs import BuildInput, PublishInput, QuarantineInput
@@ -16,6 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from release.rollback import AliasTarget, RollbackRequest, RollbackResult, Source, Undone
 
 from workflows import options
+from workflows.deployment_record import record_rollback
+from workflows.incident import leave_incident
 
 _WITHOUT_LIMIT = {"retry_policy": options.ROLLBACK["retry_policy"]}
 # pip says nothing while it installs: a build that is slow today must not fail for ever
@@ -41,6 +48,8 @@ class RollbackWorkflow:
         aliases = tuple(end for end in ends if isinstance(end, AliasState))
         undone = request.undone if aliases else ()
         warnings = await asyncio.gather(*(_quarantine(release) for release in undone))
+        if aliases:
+            await leave_incident(request, aliases)
         return RollbackResult(
             aliases=aliases,
             failures=tuple(end for end in ends if isinstance(end, str)),
@@ -61,6 +70,8 @@ class RollbackWorkflow:
             self._show(target.function, f"**not back**: {reason}")
             return reason
         self._show(target.function, f"serves version {alias.version}, all of its traffic")
+        if target is self._request.targets[0]:  # the API: another that hangs holds up no record
+            await record_rollback(self._request)
         return alias
 
     async def _point(self, target: AliasTarget) -> AliasState:

@@ -1,7 +1,7 @@
 """What a running promotion knows, and how it shows it: query, search attributes, UI details."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,6 @@ from release.decisions import Abort, Decision, Pause, Supersession
 from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
-from workflows.notices import page
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
 SHA = SearchAttributeKey.for_keyword("ReleaseSha")
@@ -67,6 +66,7 @@ class PromotionState:
         self.is_deploying = False
         self.paused: Pause | None = None
         self.finish_now = False
+        self._asides: set[asyncio.Task[Any]] = set()
         self.status = PromotionStatus(
             workflow_id=request.workflow_id,
             service=request.policy.service,
@@ -172,6 +172,12 @@ class PromotionState:
     def _is_over(self) -> bool:
         return self.rejected is not None or self.superseded is not None
 
+    def aside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """The work goes on beside the promotion, which neither waits for it nor fails by it."""
+        task = asyncio.create_task(work)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
     # --- how it is shown ---
 
     def show(self, **facts: Any) -> None:
@@ -230,3 +236,11 @@ def role_names(state: PromotionState) -> str:
 def address(state: PromotionState) -> str:
     """The promotion's page in the Temporal UI; empty where none is known."""
     return page(state.temporal_ui)
+
+
+def page(temporal_ui: str) -> str:
+    """The running workflow's page in the Temporal UI; empty where none is known."""
+    if not temporal_ui:
+        return ""
+    escaped = workflow.info().workflow_id.replace("/", "%2F")
+    return f"{temporal_ui}/namespaces/{workflow.info().namespace}/workflows/{escaped}"

@@ -8,9 +8,7 @@ from activities.checks.contract import OPENAPI_FILE
 from activities.http_event import http_answer, http_event
 from activities.invoke import invoke
 from activities.staging import Check, body
-from release.changelog import entries
-
-_CHANGELOG = "CHANGELOG.md"
+from release.changelog import FILE, entries
 
 
 def openapi(context: CheckContext, check: Check) -> None:
@@ -52,15 +50,15 @@ def deployment_notes(context: CheckContext, check: Check) -> None:
 
 
 def _expect_entries(context: CheckContext, check: Check, what: str) -> None:
-    text = context.file_of_commit(_CHANGELOG)
+    text = context.file_of_commit(FILE)
     if text is None:
-        check.expect(False, f"the commit has no {_CHANGELOG}")
+        check.expect(False, f"the commit has no {FILE}")
         return
     heading, found = entries(text, context.order.version)
     count = sum(len(bullets) for bullets in found.values())
-    check.expect(count > 0, f"{_CHANGELOG} has no entry under {heading or 'Unreleased'}")
+    check.expect(count > 0, f"{FILE} has no entry under {heading or 'Unreleased'}")
     groups = ", ".join(f"{len(bullets)} {group}" for group, bullets in found.items() if bullets)
-    check.saw(f"{count} {what} under {heading!r} of {_CHANGELOG} ({groups})")
+    check.saw(f"{count} {what} under {heading!r} of {FILE} ({groups})")
 
 
 def rollback_plan(context: CheckContext, check: Check) -> None:

@@ -28,8 +28,7 @@ class Line(NamedTuple):
     @property
     def version(self) -> str:
         """The function version that wrote it, by the name of its stream; empty if that is odd."""
-        found = _VERSION.search(self.stream)
-        return found[1] if found else ""
+        return _version_of(self.stream)
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,17 @@ class LogReader:
         self._pause = pause
         self._most_bytes = most_bytes
 
-    def read(self, groups: list[str], since: datetime) -> Window:
-        """Every line since then, the newest streams first until a bound is reached."""
+    def read(self, groups: list[str], since: datetime, version: str = "") -> Window:
+        """Every line since then, the newest streams first until a bound is reached.
+
+        With a version only the streams that this function version wrote are read.
+        """
         budget = _Budget(self._most_bytes)
         lines: list[Line] = []
         for group in groups:
             for stream in self._streams(group, since):
+                if version and _version_of(stream) != version:
+                    continue
                 lines += self._lines(group, stream, since, budget)
         return Window(since, tuple(groups), tuple(lines), budget.is_spent)
 
@@ -128,6 +132,11 @@ class _Budget:
         """One page was read."""
         self._bytes -= size_bytes
         self._pages -= 1
+
+
+def _version_of(stream: str) -> str:
+    found = _VERSION.search(stream)
+    return found[1] if found else ""
 
 
 def _line(group: str, stream: str, event: dict[str, Any]) -> Line:

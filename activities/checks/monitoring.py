@@ -178,6 +178,7 @@ def _is_provoked(text: str, outage_key: str) -> bool:
 
 
 def json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a line is, or None."""
     if not text.startswith("{"):
         return None
     try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.rollout.world import ROUTES, Tick
 from release.judgement import Looked, is_shared_incident, judge_end, judge_harm
-from release.ladder import next_rung, rungs
+from release.ladder import again, comparable_rung, next_rung, rungs
 from release.policy import Shift, ShiftStep, Strategy
 from release.promotion import Counts
 from release.sequential import (
@@ -75,7 +75,9 @@ class Ours:
     ) -> None:
         self._shift = Shift(strategy=strategy, routes=ROUTES)
         self._ladder = rungs(self._shift, rate, timedelta(seconds=bucket))
-        self._index, self._since = 0, 0.0
+        self._index, self._since, self._served = 0, 0.0, 0
+        self._compare, self._comparisons = comparable_rung(self._ladder), 0
+        self._comparing_until = 0.0
         self._tested, self._test = metrics(ROUTES), SequentialTest()
         self._bucket, self._delay = bucket, 5.0 if bucket < 60 else 75.0
         self._open: list[Tick] = []
@@ -122,7 +124,7 @@ class Ours:
         firing: tuple[str, ...] = ()
         if self._alias and self._canary and (self._alias.red(now) or self._canary.red(now)):
             firing = ("alarm",)
-        shared = bool(firing) and is_shared_incident(self._test, self._tested)
+        shared = bool(firing) and is_shared_incident(self._test, self._tested, self.weight)
         self._incident_since = (self._incident_since or now) if shared else None
         lasted = timedelta(seconds=now - self._incident_since) if self._incident_since else None
         return Looked(
@@ -132,11 +134,18 @@ class Ours:
             baseline=Counts(),
             step_back=step_back,
             firing=firing,
+            weight=self.weight,
+            can_compare=self._compare is not None and self._comparisons < 3,
+            comparing=now < self._comparing_until,
             incident_for=lasted,
         )
 
     def _climb(self, now: float, look: Looked) -> None:
         rung: ShiftStep = self._ladder[self._index]
+        if now < self._comparing_until:
+            return
+        if self._index < self._served:
+            rung = again(rung, timedelta(seconds=self._bucket))
         last = self._index + 1 == len(self._ladder)
         following = None if last else self._ladder[self._index + 1].canary_weight
         ended = judge_end(self._shift, rung, following, self._tested, self._test, look)
@@ -145,9 +154,16 @@ class Ours:
         if ended.verdict is not Verdict.PASSED:
             self.rolled_back = True
             return
+        if ended.compare and self._compare is not None:
+            self._comparisons += 1
+            self._index, self._since, self._comparing_until = self._compare, now, now + 75.0
+            self.weight = self._ladder[self._index].canary_weight
+            return
         if last:
             self.done = True
             return
+        if not ended.step_back:
+            self._served = max(self._served, self._index + 1)
         self._index, self._since = next_rung(self._index, step_back=ended.step_back), now
         self.weight = self._ladder[self._index].canary_weight
         if self.weight == 1:

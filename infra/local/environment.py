@@ -12,6 +12,7 @@ from pydantic import Field
 
 from infra.local.api_keys import create_api_keys
 from infra.local.clients import Clients, already_there
+from infra.local.first_record import put_first_record
 from infra.local.first_version import ALIAS, KINDS, EnvironmentSpec, create_functions
 from infra.local.guard import GUARD, put_guard
 from infra.local.settings import Frozen
@@ -50,6 +51,9 @@ def create_environment(
     clients = Clients(variables)
     _create_table(clients.client("dynamodb"), spec.name)
     created, aliases = create_functions(clients.client("lambda"), spec)
+    if spec.function("api") in created:
+        versions = {kind: alias["FunctionVersion"] for kind, alias in aliases.items()}
+        put_first_record(clients.client("dynamodb"), spec, versions)
     _create_log_groups(clients.client("logs"), spec)
     _put_url(clients.client("ssm"), spec)
     _create_test_api_keys(clients, spec)

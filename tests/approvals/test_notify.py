@@ -71,7 +71,7 @@ def tell(secrets, http):
 def notice(channels: tuple[Channel, ...], **fields: Any) -> NoticeInput:
     """A request for approval."""
     known = {
-        "event": "approval requested",
+        "event": "approval_requested",
         "service": "shop",
         "sha": "c0ffee" * 6 + "beef",
         "version": "1.2.3",
@@ -126,7 +126,7 @@ def test_webhook_gets_the_notice_as_json(tell, channel, listener):
     assert request.path == PATH
     assert request.headers["content-type"] == "application/json; charset=utf-8"
     assert json.loads(request.body) == {
-        "event": "approval requested",
+        "event": "approval_requested",
         "service": "shop",
         "sha": "c0ffee" * 6 + "beef",
         "version": "1.2.3",

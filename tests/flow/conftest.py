@@ -27,6 +27,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.deploy import Deploy
+from activities.deployments import Deployments
 from activities.drill import Drills
 from activities.drill_records import DrillRecords
 from activities.inputs import (
@@ -39,6 +40,7 @@ from activities.inputs import (
     ChecksInput,
     CodeInput,
     DeploymentInput,
+    DeploymentsInput,
     DrillsInput,
     NoticeInput,
     PreflightInput,
@@ -56,11 +58,14 @@ from activities.inputs import (
     WatchInput,
     WatchSeen,
 )
+from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
+from release.deployment import Deployment
 from release.drill import DrillResult
 from release.github import EnvironmentReview
+from release.incident import Facts, Stored
 from release.lease import Note
 from release.policy import Policy, parse_policy
 from release.promotion import (
@@ -74,7 +79,9 @@ from release.promotion import (
 )
 from release.proof import CodeResult, CodeVerdict
 from release.verdict import CheckResult, Verdict
+from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
+from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import PostDeployWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
@@ -197,6 +204,11 @@ class Script:
         self.review: Callable[[ReviewInput], EnvironmentReview] | None = None
         self.notices: list[NoticeInput] = []
         self.deliver: Callable[[Channel], str] = lambda channel: ""
+        self.incidents: list[Facts] = []
+        self.bucket_problem = ""
+        self.issues: list[IssueInput] = []
+        self.hang_on = ""
+        self.hung = asyncio.Event()
         self.superseding: list[SupersedeInput] = []
         self.judge: Callable[[StepInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
         self.hold_at: Callable[[StepInput], bool] = lambda _: False
@@ -216,6 +228,8 @@ class Script:
         self.drills_asked_for: list[DrillsInput] = []
         self.watches: list[WatchInput] = []
         self.watch: Callable[[WatchInput], WatchSeen] = self.seen
+        self.recorded: list[DeploymentsInput] = []
+        self.deployments: Deployments | None = None
 
     @staticmethod
     def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
@@ -278,12 +292,26 @@ class Script:
     @activity.defn
     async def notify(self, order: NoticeInput) -> list[Delivery]:
         self.notices.append(order)
+        if order.event == self.hang_on:
+            self.hung.set()
+            await self.release.wait()
         reasons = {channel.name: self.deliver(channel) for channel in order.channels}
         outcomes = {True: DeliveryOutcome.UNREACHABLE, False: DeliveryOutcome.DELIVERED}
         return [
             Delivery(channel=name, outcome=outcomes[bool(reason)], reason=reason)
             for name, reason in reasons.items()
         ]
+
+    @activity.defn
+    async def write_incident(self, facts: Facts) -> Stored:
+        self.incidents.append(facts)
+        address = "" if self.bucket_problem else f"s3://{facts.bucket}/{facts.key}.md"
+        return Stored(address=address, problem=self.bucket_problem, title="went back", head="head")
+
+    @activity.defn
+    async def open_issue(self, order: IssueInput) -> str:
+        self.issues.append(order)
+        return "https://github.example/issues/1"
 
     @activity.defn
     async def supersede_older(self, order: SupersedeInput) -> list[str]:
@@ -335,7 +363,20 @@ class Script:
             Script._seen(name, verdicts.get(name.replace("-", "_"), Verdict.PASSED))
             for name in order.checks
         )
-        return WatchSeen(results=results, at=datetime(2026, 1, 1, tzinfo=UTC), looks=1)
+        return WatchSeen(
+            results=results,
+            at=datetime(2026, 1, 1, tzinfo=UTC),
+            looks=1,
+            release_before=f"1.2.2 {'c' * 40}",
+        )
+
+    @activity.defn
+    async def record_deployments(self, order: DeploymentsInput) -> list[Deployment]:
+        """What the record was told; with a table the real one answers."""
+        self.recorded.append(order)
+        if self.deployments is None:
+            return list(order.deployments)
+        return await asyncio.to_thread(self.deployments.record_deployments, order)
 
     @activity.defn
     async def arm_alarms(self, order: ArmInput) -> Armed:
@@ -377,6 +418,14 @@ class Script:
         await self._hold(order)
         alias = self.traffic.read(order.expected.function, order.expected.alias)
         return StepResult(judgement=self.judge(order), alias=alias, progress=order.progress)
+
+    @activity.defn
+    async def tag_release(self, order: TagInput) -> str:
+        return "tagged"
+
+    @activity.defn
+    async def write_changelog(self, order: ChangelogInput) -> str:
+        return "written"
 
     @activity.defn
     async def end_deployment(self, order: DeploymentInput) -> bool:
@@ -498,6 +547,8 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 RecordWorkflow,
                 PostDeployWorkflow,
                 RollbackWorkflow,
+                IncidentWorkflow,
+                DeploymentRecordWorkflow,
                 RollbackDrillWorkflow,
             ],
             activities=[
@@ -515,9 +566,12 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.check_code,
                 script.read_environment_review,
                 script.notify,
+                script.write_incident,
+                script.open_issue,
                 script.supersede_older,
                 script.preflight,
                 script.smoke,
+                script.record_deployments,
                 script.quarantine,
                 script.refuse_quarantined,
                 script.reconcile,
@@ -527,6 +581,8 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.shift_step,
                 script.shift_by_codedeploy,
                 script.end_deployment,
+                script.tag_release,
+                script.write_changelog,
                 script.find_last_drill,
                 drills.publish_noop,
                 drills.raise_alarm,

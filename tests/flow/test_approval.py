@@ -320,8 +320,8 @@ async def test_day_of_waiting_with_reminders_is_lean(release_system):
     await release_system.environment.fast_forward(handle, timedelta(hours=25))
     await handle.result()
 
-    assert told == ["announced", "approval requested"]
-    reminders = release_system.script.notices[2:]
+    assert told == ["started", "announced", "approval_requested"]
+    reminders = release_system.script.notices[3:6]
     assert [notice.event for notice in reminders] == ["reminder"] * 3
     assert "technical lead, operations lead" in reminders[0].title
     assert (await handle.describe()).history_length - before < 60

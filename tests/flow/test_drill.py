@@ -430,7 +430,7 @@ async def test_required_drill_that_is_missing_ends_the_release(release_system, l
     assert reason in result.reason
     assert reason in (await release_system.status(handle)).report
     assert "then promote again" in result.reason
-    assert all(n.event != "approval requested" for n in release_system.script.notices)
+    assert all(n.event != "approval_requested" for n in release_system.script.notices)
     assert release_system.aws.weights() == []
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from release.policy import parse_policy
 from release.post_deploy import PostDeployRequest, WatchOutcome, Window, post_deploy_id
 from release.promotion import Outcome, PromotionRequest
 from release.verdict import Verdict
+from workflows.deployment_record import DeploymentRecordWorkflow
+from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import WATCHING, PostDeployWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -32,9 +35,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ROOT = Path(__file__).parents[2]
 SHA = "a" * 40
 OLD, NEW = "1", "2"
+OLD_SHA = "c" * 40
 MOST_EVENTS = 120
 FAST = 20_000  # a day of 4 s, for activities whose clock cannot be skipped
-AWS = AwsClients(*[None] * 9)  # the scripted checks ask nothing of it
+AWS = AwsClients(*[None] * len(fields(AwsClients)))  # the scripted checks ask nothing of it
 
 
 def released(release_system, factor=1, **changes):
@@ -144,13 +148,29 @@ async def test_harm_in_the_first_hour_goes_back_once_and_quarantines(release_sys
     assert release_system.aws.serves("fetcher") == {OLD: 1}
     assert len(release_system.aws.writes) == 2
     assert list(release_system.script.quarantined) == [SHA]
-    (notice,) = release_system.script.notices
-    assert notice.event == "post_deploy_rolled_back"
-    assert notice.title == "crypto-watch 1.2.3 was rolled back"
+    script = release_system.script
+    await until(lambda: script.incidents and script.notices and script.recorded)
+    assert script.notices[0].title == "crypto-watch 1.2.3 was rolled back after its release"
+    (facts,) = script.incidents
+    assert (facts.sha, facts.bad) == (SHA, {"crypto-watch-api-prod": NEW})
+    (record,) = script.recorded
+    assert [(d.version, d.git_commit) for d in record.deployments] == [
+        ("1.2.2", OLD_SHA),
+        ("1.2.3", SHA),
+    ]
     assert len(release_system.script.watches) == 2
     status = await handle.query(PostDeployWorkflow.status)
     item = next(item for item in status.items if item.id == "error-rates")
     assert (item.window, item.verdict) == (Window.SHORT_TERM, Verdict.FAILED)
+
+
+async def until(condition):
+    """It is so, before long."""
+    async with asyncio.timeout(20):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_rollback_comes_before_the_notice(release_system):
@@ -166,8 +186,9 @@ async def test_rollback_comes_before_the_notice(release_system):
     release_system.script.deliver = deliver
     result = await (await watch(release_system, request)).result()
 
+    await until(lambda: served)
     assert result.outcome is WatchOutcome.ROLLED_BACK
-    assert served == [{OLD: 1}]
+    assert served[0] == {OLD: 1}
 
 
 async def test_harm_after_three_hours_pages_once_and_leaves_production_alone(release_system):
@@ -253,8 +274,8 @@ async def test_rollback_that_fails_for_good_pages(release_system):
 
     assert result.outcome is WatchOutcome.HARM
     assert "crypto-watch-api-prod" in result.reason
-    (notice,) = release_system.script.notices
-    assert notice.title == "crypto-watch 1.2.3 could not be rolled back whole"
+    told = [n for n in release_system.script.notices if n.event == "post_deploy_harm"]
+    assert [notice.title for notice in told] == ["crypto-watch 1.2.3 was not rolled back whole"]
 
 
 async def test_alarm_red_before_the_release_is_known_at_every_look(release_system):
@@ -343,7 +364,7 @@ class Looks:
         self.fails = lambda number: False
         self.activity = PostDeploy(
             None,
-            AWS,
+            replace(AWS, lambda_=release_system.aws),
             Traffic(release_system.aws),
             ROOT,
             dict.fromkeys(ProductionCheck, lambda _, check: check.saw("well"))
@@ -363,12 +384,20 @@ class Looks:
         return Worker(
             release_system.environment.client,
             task_queue=queue,
-            workflows=[PostDeployWorkflow, RollbackWorkflow],
+            workflows=[
+                PostDeployWorkflow,
+                RollbackWorkflow,
+                IncidentWorkflow,
+                DeploymentRecordWorkflow,
+            ],
             activities=[
                 self.activity.watch_production,
                 traffic.point_alias,
                 script.quarantine,
                 script.notify,
+                script.write_incident,
+                script.open_issue,
+                script.record_deployments,
             ],
             activity_executor=threads,
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),

@@ -122,6 +122,69 @@ async def test_suspicion_steps_back_once_and_climbs_again(release_system):
     assert climbed[6:10] == [0.2, 0.3, 0.2, 0.3]
 
 
+async def test_rungs_served_before_a_step_back_are_passed_quickly(release_system):
+    """Their minute is not asked for twice; the bake is."""
+    script, suspected, asked = release_system.script, [], {}
+
+    def judge(order):
+        asked.setdefault(order.weight, []).append(order.min_duration)
+        passed = script.judgement(Verdict.PASSED)
+        if order.weight == 0.3 and len(suspected) < 2:
+            suspected.append(order)
+            return passed.model_copy(update={"step_back": True})
+        return passed
+
+    script.judge = judge
+    await (await release_system.promote_and_pass_gates()).result()
+
+    minute, bucket = timedelta(minutes=1), timedelta(seconds=5)
+    assert asked[0.2] == [minute, bucket, bucket]
+    assert asked[0.3] == [minute, minute, minute]
+
+
+def alarmed_at_the_top(release_system, comparison):
+    """An alarm at every 100 %; `comparison` is the verdict of comparing."""
+    script, orders = release_system.script, []
+
+    def judge(order):
+        orders.append(order)
+        passed = script.judgement(Verdict.PASSED)
+        if order.is_comparison:
+            return script.judgement(comparison)
+        if order.weight == 1 and order.can_compare:
+            return passed.model_copy(update={"compare": True})
+        return passed
+
+    script.judge = judge
+    return orders
+
+
+async def test_alarm_at_the_top_is_answered_by_comparing(release_system):
+    """Half of the traffic goes back for as long as the counts take; then it climbs on, quickly."""
+    orders = alarmed_at_the_top(release_system, Verdict.PASSED)
+    result = await (await release_system.promote_and_pass_gates()).result()
+
+    assert result.outcome is Outcome.COMPLETED
+    compared = [order for order in orders if order.is_comparison]
+    assert [order.weight for order in compared] == [0.5] * 3  # then an alarm is the verdict
+    assert {order.min_duration for order in compared} == {timedelta(seconds=75)}
+    first = orders.index(compared[0])
+    assert [order.weight for order in orders[first:]][:6] == [0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert orders[first + 1].min_duration == timedelta(seconds=5)
+    assert orders[first + 5].min_duration == timedelta(minutes=5)
+
+
+async def test_comparison_that_finds_it_worse_rolls_back(release_system):
+    """The alarm was the new version's doing."""
+    orders = alarmed_at_the_top(release_system, Verdict.FAILED)
+    result = await (await release_system.promote_and_pass_gates()).result()
+
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert result.reason.startswith("at 50 %")
+    assert [order.is_comparison for order in orders][-2:] == [False, True]
+    assert release_system.aws.serves() == {OLD: 1}
+
+
 @pytest.mark.parametrize("hand", list(Hand))
 async def test_baseline_put_back_past_the_release_is_recorded_as_its_rollback(release_system, hand):
     """The guard, or a person with break-glass, was faster: the release ends and says who."""

@@ -8,7 +8,7 @@ import copy
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ SHA = "c0ffee" * 6 + "beef"
 RUN = "/repos/{owner}/{repo}/actions/runs/{run_id}"
 APPROVALS = f"{RUN}/approvals"
 CHECK_RUNS = "/repos/{owner}/{repo}/commits/{ref}/check-runs"
+READINGS = {RUN: ("get",), APPROVALS: ("get",), CHECK_RUNS: ("get",)}
 # the description gives these calls no error answers at all; these are its own for the others
 ERRORS = {"401": "requires_authentication", "403": "forbidden", "404": "not_found"}
 
@@ -90,20 +91,26 @@ def check_answer(number: int, name: str, conclusion: str | None = "success", **f
     return {**known, "status": status, "conclusion": conclusion, "html_url": url, **fields}
 
 
-def cut_description(sparse: bool) -> dict[str, Any]:
-    """The description of our three calls; sparse: nothing that it does not promise is answered."""
+def cut_description(
+    sparse: bool, calls: Mapping[str, tuple[str, ...]] = READINGS
+) -> dict[str, Any]:
+    """The description of these calls; sparse: nothing that it does not promise is answered."""
     whole = json.loads(DESCRIPTION.read_text())
-    paths = {path: {"get": whole["paths"][path]["get"]} for path in (RUN, APPROVALS, CHECK_RUNS)}
-    for call in paths.values():
-        responses = call["get"]["responses"]
+    paths = {
+        path: {method: whole["paths"][path][method] for method in methods}
+        for path, methods in calls.items()
+    }
+    for call in (call for methods in paths.values() for call in methods.values()):
+        responses = call["responses"]
         # its one example of the Link header says for ever that there is a next page
-        responses["200"].pop("headers", None)
+        responses.get("200", {}).pop("headers", None)
         responses.update({s: {"$ref": f"#/components/responses/{n}"} for s, n in ERRORS.items()})
     cut = {"openapi": whole["openapi"], "info": whole["info"], "paths": paths, "components": {}}
     _add_referenced(cut, whole["components"])
     for content in _all_of(cut, "content"):
         # GitHub's documentation asks for this media type, its description names the other one
-        content["application/vnd.github+json"] = copy.deepcopy(content["application/json"])
+        if "application/json" in content:  # and no field of an answer that is called so
+            content["application/vnd.github+json"] = copy.deepcopy(content["application/json"])
     if sparse:
         for schema in [*_all_of(cut, "schema"), *cut["components"]["schemas"].values()]:
             _keep_required(schema)

@@ -72,8 +72,8 @@ def test_mistake_would_be_found(good, bad, error):
 
 
 def test_only_a_push_to_main_starts_it(workflow):
-    """No pull request and no fork reaches the secrets."""
-    assert workflow["on"] == {"push": {"branches": ["main"]}}
+    """No pull request and no fork reaches the secrets; nor does a release's merged changelog."""
+    assert workflow["on"] == {"push": {"branches": ["main"], "paths-ignore": ["CHANGELOG.md"]}}
 
 
 def test_each_job_has_exactly_the_rights_it_needs(workflow):

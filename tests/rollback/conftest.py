@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.build import Build
 from activities.deploy import Deploy
+from activities.deployments import Deployments
 from activities.quarantine import Quarantine
 from activities.traffic import Traffic
 from settings import TASK_QUEUE
@@ -20,6 +23,8 @@ from tests.flow.conftest import ReleaseSystem, temporal
 from tests.local import front_door_parts as parts
 from tests.rollback.production_parts import Production
 from tests.service.service_parts import new_table
+from workflows.deployment_record import DeploymentRecordWorkflow
+from workflows.incident import IncidentWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -67,7 +72,13 @@ async def release_system(
         async with Worker(
             temporal.client,
             task_queue=TASK_QUEUE,
-            workflows=[PromotionWorkflow, RecordWorkflow, RollbackWorkflow],
+            workflows=[
+                PromotionWorkflow,
+                RecordWorkflow,
+                DeploymentRecordWorkflow,
+                RollbackWorkflow,
+                IncidentWorkflow,
+            ],
             activities=[
                 Build(repository.folder, s3).build_artifacts,
                 Deploy(production.lambda_).publish_version,
@@ -75,6 +86,7 @@ async def release_system(
                 traffic.shift_traffic,
                 traffic.roll_back,
                 traffic.point_alias,
+                Deployments(dynamodb).record_deployments,
                 quarantine.quarantine,
                 quarantine.refuse_quarantined,
                 quarantine.reconcile,
@@ -86,6 +98,7 @@ async def release_system(
                 script.run_project_checks,
                 script.read_check_runs,
                 script.notify,
+                script.write_incident,
                 script.supersede_older,
                 script.arm_alarms,
                 script.disarm_alarms,
@@ -96,3 +109,12 @@ async def release_system(
             workflow_failure_exception_types=[Exception],
         ):
             yield system
+    await end_records(temporal)
+
+
+async def end_records(temporal: WorkflowEnvironment) -> None:
+    """No record of this test is written to the next one's table."""
+    query = "WorkflowId STARTS_WITH 'record/' AND ExecutionStatus = 'Running'"
+    async for run in temporal.client.list_workflows(query):
+        with suppress(RPCError):  # it has ended meanwhile
+            await temporal.client.get_workflow_handle(run.id, run_id=run.run_id).terminate()

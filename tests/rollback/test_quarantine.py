@@ -7,6 +7,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.deployment_table import DeploymentTable
 from activities.inputs import AliasInput, QuarantineCheckInput, QuarantineInput, ReconcileInput
 from activities.quarantine import Quarantine
 from activities.quarantine_table import QuarantineTable
@@ -179,6 +180,18 @@ def test_what_was_taken_out_by_hand_is_quarantined_once(yard, noted):
     assert (entry.sha, entry.version, entry.at) == (noted["2"], "1.1.0", AT)
     assert entry.reason == "break-glass by alice: customers call"
     assert yard.refusal(noted["2"])
+
+
+def test_what_was_done_by_hand_moves_the_deployment_record(yard, noted):
+    """Two functions, asked twice: what serves is active, what was taken out says by whom."""
+    yard.reconcile()
+    yard.reconcile()
+
+    record = DeploymentTable(yard.dynamodb, yard.name, "prod").all()
+    assert {one.version: (one.status, one.reason, len(one.changes)) for one in record} == {
+        "1.0.0": ("active", "", 1),
+        "1.1.0": ("rolled_back", "break-glass by alice: customers call", 1),
+    }
 
 
 def test_what_the_guard_took_out_is_quarantined(yard, noted, production):

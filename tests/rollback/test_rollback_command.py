@@ -3,20 +3,27 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.deployment_table import DeploymentTable
+from release.deployment import Change, DeploymentStatus
+from release.deployments import known_by_name
 from release.promotion import Outcome, Stage
 from tests.commands.conftest import Completed
 from tests.rollback.production_parts import API, FETCHER, STAGING, Production
 from tests.service.service_parts import new_table
 from workflows.rollback import RollbackWorkflow
+
+AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,7 +35,7 @@ def released(repository, production) -> SimpleNamespace:
     for number in range(3):
         shas.append(repository.commit(f"feat: {number}", api=f"# prices {number}"))
         repository.git("tag", f"v1.{number}.0")
-    names = [f"1.{number}.0+{sha[:7]}" for number, sha in enumerate(shas)]
+    names = [f"1.{number}.0" for number in range(3)]
     production.create(names[0], shas[0])
     for name, sha in zip(names[1:], shas[1:], strict=True):
         production.publish(name, sha)
@@ -52,6 +59,12 @@ def rollback(release_system, production, starter) -> Callable[..., Awaitable[Com
     return run
 
 
+def quarantined(table: Any) -> dict[str, str]:
+    """Commit → why it stays out."""
+    items = table.query(KeyConditionExpression=Key("PK").eq("QUARANTINE#prod"))["Items"]
+    return {item["SK"]: item["reason"] for item in items}
+
+
 async def test_rollback_goes_to_the_release_before_and_quarantines(
     rollback, production, released, table
 ):
@@ -63,11 +76,73 @@ async def test_rollback_goes_to_the_release_before_and_quarantines(
     assert production.serves(FETCHER) == {"2": 1}
     assert f"{API} serves version 2, all of its traffic" in done.stdout
     assert f"{released.shas[2][:12]} is quarantined" in done.stdout
-    [item] = table.scan()["Items"]
-    assert (item["SK"], item["reason"]) == (
-        released.shas[2],
-        "rolled back by alice: customers call",
-    )
+    assert quarantined(table) == {released.shas[2]: "rolled back by alice: customers call"}
+
+
+async def test_rollback_moves_the_deployment_record(rollback, production, released, table):
+    """What went out of service has its reason; what serves again is active, with its own facts."""
+    record = DeploymentTable(production.client("dynamodb"), table.name, "prod")
+    for number, at in ((1, AT), (2, AT + timedelta(hours=1))):
+        change = Change(at=at, status=DeploymentStatus.ACTIVE)
+        told = known_by_name(released.names[number], released.shas[number], change)
+        record.record([told.model_copy(update={"promotion": "p", "deployed_at": at})])
+
+    done = await rollback("--reason", "customers call")
+
+    assert done.returncode == 0, done.stderr
+    await _until(lambda: _is_back(record))
+    undone, active = record.all()
+    assert (undone.version, undone.reason) == ("1.2.0", "rolled back by alice: customers call")
+    assert (active.version, active.status, active.deployed_at) == ("1.1.0", "active", AT)
+
+
+async def test_release_from_before_the_suffix_went_is_gone_back_to(rollback, production, released):
+    """Versions were once named `1.0.0+abc1234`: Lambda still has them under that name."""
+    named = f"1.0.5+{released.shas[1][:7]}"
+    production.publish(named, released.shas[1])
+
+    done = await rollback("--to", "1.0.5")
+
+    assert done.returncode == 0, done.stderr
+    assert production.serves(API) == {"4": 1}
+
+
+async def _is_back(record: DeploymentTable) -> bool:
+    return {one.status for one in record.all()} == {"active", "rolled_back"}
+
+
+async def test_rollback_of_a_completed_release_leaves_an_incident(
+    rollback, released, release_system, table
+):
+    """What went out, what has to serve now, who and why; and the rollback did not wait for it."""
+    await rollback("--reason", "customers call")
+
+    facts = await _first(release_system.script.incidents)
+
+    assert (facts.sha, facts.version) == (released.shas[2], released.names[2])
+    assert facts.expected == {API: "2", FETCHER: "2"}
+    assert facts.bad == {API: "3"}
+    assert (facts.outcome, facts.requested_by) == ("rolled back by hand", "alice")
+    assert facts.reason == "rolled back by alice: customers call"
+
+
+async def test_going_on_to_a_newer_release_is_no_incident(
+    rollback, production, released, release_system, table
+):
+    """Nothing that was bad went out of service."""
+    production.serve("2")
+
+    done = await rollback("--to", "1.2.0")
+
+    assert done.returncode == 0, done.stderr
+    handle = release_system.environment.client.get_workflow_handle("rollback/crypto-watch")
+    events = (await handle.fetch_history()).events
+    children = [
+        event.start_child_workflow_execution_initiated_event_attributes.workflow_type.name
+        for event in events
+        if event.HasField("start_child_workflow_execution_initiated_event_attributes")
+    ]
+    assert "IncidentWorkflow" not in children
 
 
 async def test_rollback_typed_twice_ends_at_the_same_place(rollback, production, released):
@@ -93,8 +168,7 @@ async def test_what_broken_glass_took_out_is_quarantined_before_its_note_goes(
 
     assert done.returncode == 0, done.stderr
     assert production.alias()["Description"] == ""
-    reasons = {item["SK"]: item["reason"] for item in table.scan()["Items"]}
-    assert reasons == {
+    assert quarantined(table) == {
         released.shas[2]: "break-glass by alice: customers call",
         released.shas[1]: "rolled back by alice: still",
     }
@@ -124,7 +198,7 @@ async def test_going_on_to_a_newer_release_quarantines_nothing(
 
     assert json.loads(done.stdout)["quarantined"] == []
     assert production.serves(API) == {"3": 1}
-    assert table.scan()["Items"] == []
+    assert quarantined(table) == {}
 
 
 @pytest.mark.parametrize("wanted", ["1.0.0", "v1.0.0", "commit"])
@@ -239,6 +313,16 @@ async def test_second_rollback_takes_over_from_one_that_is_stuck(
     assert (ended.returncode, "the rollback was ended" in ended.stderr) == (1, True)
 
 
+async def _first(found: list[Any]) -> Any:
+    """What comes first of a list that fills."""
+
+    async def came() -> bool:
+        return bool(found)
+
+    await _until(came)
+    return found[0]
+
+
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while True:
@@ -263,10 +347,10 @@ async def _is_trying(handle: WorkflowHandle[Any, Any]) -> bool:
 async def shifting(release_system, repository, production) -> AsyncIterator[SimpleNamespace]:
     """A promotion that has brought 20 % of production's traffic, and stays there."""
     live, new = repository.commit(), repository.commit("feat: more", api="# more prices")
-    production.create(f"1.0.0+{live[:7]}", live)
-    production.create(f"1.0.0+{live[:7]}", live, STAGING)
+    production.create("1.0.0", live)
+    production.create("1.0.0", live, STAGING)
     release_system.script.hold_at = lambda order: order.weight >= 0.2
-    handle = await release_system.promote(sha=new, version=f"1.1.0+{new[:7]}")
+    handle = await release_system.promote(sha=new, version="1.1.0")
     await release_system.sign_off_all(handle)
     await release_system.approve(handle)
     await release_system.until(handle, lambda status: status.weight >= 0.2)
@@ -324,7 +408,7 @@ async def test_promotion_that_still_waits_is_left_alone(
     for name in STAGING:
         production.create(released.names[2], released.shas[2], (name,))
     new = repository.commit("feat: more")
-    handle = await release_system.promote(sha=new, version=f"1.3.0+{new[:7]}")
+    handle = await release_system.promote(sha=new, version="1.3.0")
     await release_system.until(handle, lambda status: status.stage is Stage.CHECKLIST)
 
     done = await rollback()

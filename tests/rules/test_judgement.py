@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from release.judgement import Looked, judge_blindness, judge_end, judge_harm
 from release.policy import Shift, ShiftStep
 from release.promotion import Counts
@@ -81,6 +83,66 @@ def test_shared_incident_that_lasts_is_inconclusive():
 
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "a shared incident, both versions fail; it lasted 300 s" in judgement.reason
+
+
+QUIET = seen(*[Pair(10, 90, 1, 9)] * 3)
+"""Three failures of the new version among thirty: one in ten of either."""
+
+
+def test_alarm_that_the_counts_explain_is_held_where_both_versions_have_traffic():
+    """A quiet function's alarm needs three failures; these speak for the new version."""
+    assert harm(QUIET, look(firing=ALARM, weight=0.5)) is None
+    assert harm(QUIET, look(firing=ALARM, weight=0.6)).verdict is Verdict.FAILED
+
+
+def test_alarm_without_counted_failures_is_nobody_elses():
+    """What only the alarm sees is not explained by failures that were never counted."""
+    assert harm(CLEAN, look(firing=ALARM, weight=0.1)).verdict is Verdict.FAILED
+
+
+def test_alarm_high_on_the_ladder_first_goes_down_to_compare():
+    """At 100 % nothing is left to tell whose doing it is."""
+    high = look(firing=ALARM, weight=1.0, can_compare=True)
+
+    assert harm(CLEAN, high) is None
+    judgement = end(CLEAN, high, next_weight=None)
+    assert judgement.compare
+    assert judgement.verdict is Verdict.PASSED
+    assert judgement.reason == f"alarm {ALARM[0]}: down to where both versions can be compared"
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.5])
+def test_alarm_where_the_versions_can_be_compared_already_is_the_verdict(weight):
+    """Nobody waits for a comparison that has been made."""
+    known = look(firing=ALARM, weight=weight, can_compare=True)
+
+    assert harm(CLEAN, known).verdict is Verdict.FAILED
+
+
+def test_alarm_is_not_compared_for_a_version_that_is_seen_to_be_worse():
+    """Evidence of 10 and a red alarm are enough together."""
+    suspected = seen(Pair(10, 90, 2, 0))
+    assert 10 <= suspected.strength(TESTED) < 100
+
+    known = look(firing=ALARM, weight=1.0, can_compare=True)
+    assert harm(suspected, known).verdict is Verdict.FAILED
+
+
+def test_alarm_waits_while_the_versions_are_compared_and_no_longer():
+    """Red still when the time to compare is over: the verdict."""
+    known = {"firing": ALARM, "weight": 0.5}
+
+    assert harm(CLEAN, look(**known, comparing=True)) is None
+    assert end(CLEAN, look(**known, comparing=True)) is None
+    assert harm(CLEAN, look(**known)).verdict is Verdict.FAILED
+
+
+def test_shared_incident_high_on_the_ladder_is_held_there():
+    """The old version was seen to fail: there is nothing more to compare."""
+    known = look(firing=ALARM, weight=1.0, can_compare=True)
+
+    assert harm(INCIDENT, known) is None
+    assert end(INCIDENT, known, next_weight=None) is None
 
 
 def test_rung_goes_on_until_its_time_is_over():

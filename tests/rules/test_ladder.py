@@ -5,9 +5,18 @@ from itertools import pairwise
 
 import pytest
 
-from release.ladder import first_weight, next_rung, rungs, time_to_full, wanted_requests
-from release.policy import Shift, Strategy
+from release.ladder import (
+    again,
+    comparable_rung,
+    first_weight,
+    next_rung,
+    rungs,
+    time_to_full,
+    wanted_requests,
+)
+from release.policy import Shift, ShiftStep, Strategy
 
+MINUTE = timedelta(minutes=1)
 CLIMBS = [Strategy.LINEAR, Strategy.CANARY, Strategy.ADAPTIVE]
 
 
@@ -58,6 +67,23 @@ def test_canary_holds_its_first_weight():
     ladder = rungs(Shift(strategy="canary"))
 
     assert (ladder[-2].canary_weight, ladder[-2].min_duration) == (0.1, timedelta(minutes=5))
+
+
+def test_versions_are_compared_at_half_of_the_traffic():
+    """The highest rung that leaves the old version as much as the new one."""
+    ladder = rungs(Shift())
+
+    assert ladder[comparable_rung(ladder)].canary_weight == 0.5
+    assert comparable_rung(rungs(Shift(strategy="all_at_once"))) is None
+
+
+def test_rung_that_was_served_is_not_served_again():
+    """After a step back one bucket is enough; a shorter rung stays as short."""
+    bucket = timedelta(seconds=5)
+
+    assert again(ShiftStep(canary_weight=0.3, min_duration=MINUTE), bucket).min_duration == bucket
+    short = ShiftStep(canary_weight=0.3, min_duration=timedelta(seconds=1))
+    assert again(short, bucket) == short
 
 
 def test_step_back_never_leaves_the_ladder():

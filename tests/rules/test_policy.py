@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from release.channels import Event
 from release.ladder import rungs
 from release.policy import PolicyError, alarm_period_seconds, parse_policy
 
@@ -167,3 +168,23 @@ def test_impossible_duration_is_one_clear_line(bake):
 
     assert str(refused.value).startswith("release.toml: shift.bake: ")
     assert "\n" not in str(refused.value)
+
+
+CHANNEL = '[[notify]]\nkind = "webhook"\nname = "page"\nurl_secret = "page/url"\n'
+
+
+def test_channel_hears_everything_unless_it_says_otherwise():
+    """A team's channel need not list events, and new ones reach it."""
+    [everything] = parse_policy(TEXT + CHANNEL).notify
+    [few] = parse_policy(TEXT + CHANNEL + 'events = ["shifting", "done"]\n').notify
+
+    assert set(everything.events) == set(Event)
+    assert few.events == (Event.SHIFTING, Event.DONE)
+
+
+def test_event_that_there_is_not_is_said_with_those_that_there_are():
+    """A status page that would never hear of a rollback is found before the first release."""
+    line = mistake(TEXT + CHANNEL + 'events = ["shifting", "rolled back"]\n')
+
+    assert line.startswith("release.toml: notify.0.events.1: ")
+    assert all(f"'{event}'" in line for event in Event)

@@ -158,7 +158,7 @@ def test_alias_is_ours_shared_or_anothers(version: str, canary: str | None, serv
 
 def test_rollback_names_the_api_first_and_quarantines_the_release() -> None:
     """Every function goes to its baseline; the commit that did harm stays out."""
-    order = rollback_of(request(), "alarms: one is red")
+    order = rollback_of(request(), f"1.2.1 {'b' * 40}", "alarms: one is red")
 
     assert [(t.function, t.version) for t in order.targets] == [
         ("crypto-watch-api-prod", "6"),
@@ -166,7 +166,9 @@ def test_rollback_names_the_api_first_and_quarantines_the_release() -> None:
     ]
     assert [u.sha for u in order.undone] == ["a" * 40]
     assert order.undone[0].table == "crypto-watch-prod"
-    assert order.release == "1.2.2"
+    assert order.undone[0].number == "7"
+    assert order.release == f"1.2.1 {'b' * 40}"
+    assert rollback_of(request(), "", "alarms: one is red").release == "1.2.2"
 
 
 def test_watch_id_follows_from_the_promotions_run() -> None:

@@ -2,9 +2,7 @@
 
 import pytest
 
-from release.version import next_version
-
-SHA = "0123456789abcdef0123456789abcdef01234567"
+from release.version import free_version, next_version
 
 
 @pytest.mark.parametrize(
@@ -29,18 +27,27 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 )
 def test_commits_since_the_tag_decide_the_version(tag, messages, version):
     """Major for breaking, minor for a feature, else patch; before 1.0.0 breaking is a minor."""
-    assert next_version(tag, messages, SHA) == f"{version}+0123456"
+    assert next_version(tag, messages) == version
 
 
-def test_two_commits_without_a_tag_between_have_two_versions():
-    """The build part keeps them apart."""
-    other = "f" * 40
-
-    assert next_version("v1.0.0", ["fix: a"], SHA) != next_version("v1.0.0", ["fix: a"], other)
+@pytest.mark.parametrize(
+    ("taken", "version"),
+    [
+        ([], "1.3.0"),
+        (["1.2.9", "1.3.1", "11.3.0"], "1.3.0"),
+        (["1.3.0"], "1.3.1"),
+        (["1.3.0", "1.3.2", "1.3.1"], "1.3.3"),
+        (["1.3.0+abc1234"], "1.3.1"),
+        (["?", "latest"], "1.3.0"),
+    ],
+)
+def test_number_that_somebody_has_is_passed_over_for_the_next_patch(taken, version):
+    """Also one that was named with its commit, as versions once were."""
+    assert free_version("1.3.0", taken) == version
 
 
 @pytest.mark.parametrize("tag", ["1.0.0", "v1.0", "v1.0.0-rc1", "release-1"])
 def test_tag_of_another_form_is_refused(tag):
     """A tag that is not v1.2.3 is never guessed at."""
     with pytest.raises(ValueError, match=r"not of the form v1\.2\.3"):
-        next_version(tag, [], SHA)
+        next_version(tag, [])

@@ -17,6 +17,7 @@ from activities.traffic import Traffic
 from release.lease import Hand, Lease, Note
 from release.policy import Shift
 from release.promotion import AliasState
+from release.sequential import SUSPICION
 from release.verdict import Verdict
 
 OLD, NEW = "7", "8"
@@ -167,7 +168,7 @@ async def test_evidence_that_grows_takes_one_step_back(bench):
     result = await bench.run(bench.order(min_duration=timedelta(minutes=5)))
 
     assert result.judgement.step_back
-    assert 3 <= result.judgement.evidence < 100
+    assert SUSPICION <= result.judgement.evidence < 100
 
 
 async def test_suspicion_of_one_step_is_proved_in_the_next(bench):

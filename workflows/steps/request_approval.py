@@ -5,6 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.inputs import SupersedeInput
     from activities.supersede import Supersede
+    from release.channels import Event
 
 from temporalio.exceptions import FailureError
 
@@ -12,7 +13,7 @@ from release.deployment_request import compose
 from workflows import options
 from workflows.request_facts import request_facts
 from workflows.state import PromotionState
-from workflows.steps.announce import notify
+from workflows.steps.announce import tell
 from workflows.steps.last_drill import look_at_last_drill
 from workflows.steps.publish import read_aliases
 
@@ -29,7 +30,7 @@ async def request_approval(state: PromotionState) -> None:
     state.refresh(digest=digest, request=text)
     await _supersede_older(state)
     title = f"Approve {state.policy.service} {state.request.version} for production?"
-    await notify(state, "approval requested", title, text)
+    tell(state, Event.APPROVAL_REQUESTED, title, text)
 
 
 def void_approvals(state: PromotionState, why: str) -> None:

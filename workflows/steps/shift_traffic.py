@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from release.text import percent
     from release.verdict import Verdict
 
-from release.ladder import next_rung, rungs
+from release.ladder import again, comparable_rung, next_rung, rungs
 from release.policy import alarm_period_seconds, bucket_seconds, crash_bucket_seconds
 from workflows import options
 from workflows.state import Ended, PromotionState
@@ -34,6 +34,8 @@ from workflows.steps.publish import shift
 # The records travel with every query; a release that goes up and down for hours has more of them.
 _MOST_RECORDS = 200
 _LOOK_BACK = timedelta(minutes=1)
+_MOST_COMPARISONS = 3  # an alarm that keeps coming back is the verdict
+_LATE_SECONDS = 15  # a minute's crashes are known so long after its end
 
 
 class Ladder:
@@ -44,6 +46,7 @@ class Ladder:
         self.alias = alias
         self.baseline = alias.version
         self.canary = canary
+        self.comparisons = 0
         self.armed = Armed()
         self.progress = Progress(answers_until=workflow.now(), crashes_until=workflow.now())
         self.watched = AlarmsInput(
@@ -66,17 +69,46 @@ class Ladder:
             await self._by_codedeploy()
         ladder = rungs(self.state.policy.shift, self.armed.requests_per_second)
         self.state.show(ladder=tuple(rung.canary_weight for rung in ladder))
-        index = 0
+        index = served = 0
         while index < len(ladder):
             self._say(ladder, index)
-            passed = await self._step(ladder[index], _weight_after(ladder, index))
+            rung = again(ladder[index], self._bucket) if index < served else ladder[index]
+            can_compare = self._can_compare(ladder)
+            passed = await self._step(rung, _weight_after(ladder, index), can_compare=can_compare)
+            if passed is not None and passed.compare:
+                index = comparable_rung(ladder) or 0
+                passed = await self._compare(ladder, index)
             if passed is None:  # somebody wants all traffic on it now
                 index = len(ladder) - 1
                 continue
             if self.state.paused is not None and index < len(ladder) - 1:
                 await self._hold(ladder[index])
                 continue  # its time is over already: what it waits for now is the judgement
+            if not passed.step_back:
+                served = max(served, index + 1)
             index = next_rung(index, step_back=passed.step_back)
+
+    def _can_compare(self, ladder: tuple[ShiftStep, ...]) -> bool:
+        if self.state.finish_now or comparable_rung(ladder) is None:
+            return False
+        return self.comparisons < _MOST_COMPARISONS
+
+    async def _compare(self, ladder: tuple[ShiftStep, ...], index: int) -> StepJudgement | None:
+        """An alarm high on the ladder turned out not to be the new version's doing.
+
+        For as long as the slowest of the counts take to come; an alarm that is red then still is
+        the verdict, as anywhere on the ladder.
+        """
+        self.comparisons += 1
+        time = crash_bucket_seconds(self.state.request.clock_factor) + _LATE_SECONDS
+        weight = ladder[index].canary_weight
+        self.state.show(next=f"an alarm is red: compare both versions at {percent(weight)}")
+        rung = ShiftStep(canary_weight=weight, min_duration=timedelta(seconds=time))
+        return await self._step(rung, _weight_after(ladder, index), is_comparison=True)
+
+    @property
+    def _bucket(self) -> timedelta:
+        return timedelta(seconds=bucket_seconds(self.state.request.clock_factor))
 
     async def _by_codedeploy(self) -> None:
         """AWS CodeDeploy has brought all traffic to the canary."""
@@ -91,7 +123,7 @@ class Ladder:
             result = await _result(
                 workflow.execute_activity_method(
                     CodeDeploy.shift_by_codedeploy,
-                    self._order(whole, None, is_pause=False),
+                    self._order(whole, None),
                     summary=f"CodeDeploy shifts to version {self.canary}, watched",
                     **options.SHIFT_BY_CODEDEPLOY,
                 )
@@ -149,7 +181,13 @@ class Ladder:
         await self._step(held, None, is_pause=True)
 
     async def _step(
-        self, rung: ShiftStep, next_weight: float | None, *, is_pause: bool = False
+        self,
+        rung: ShiftStep,
+        next_weight: float | None,
+        *,
+        is_pause: bool = False,
+        can_compare: bool = False,
+        is_comparison: bool = False,
     ) -> StepJudgement | None:
         """The step's judgement; None if a person's word ended it first."""
         state, weight = self.state, rung.canary_weight
@@ -158,7 +196,13 @@ class Ladder:
         state.show(steps=(*earlier, record), weight=weight)
         step = workflow.start_activity_method(
             ShiftSteps.shift_step,
-            self._order(rung, next_weight, is_pause=is_pause),
+            self._order(rung, next_weight).model_copy(
+                update={
+                    "is_pause": is_pause,
+                    "can_compare": can_compare,
+                    "is_comparison": is_comparison,
+                }
+            ),
             summary=f"{percent(weight)} to version {self.canary}, watched",
             **options.shift_step(
                 max(state.policy.shift.max_wait, rung.min_duration) + state.policy.shift.max_blind
@@ -199,7 +243,7 @@ class Ladder:
             raise Ended(Outcome.ROLLED_BACK, f"at {at}: {judgement.reason}")
         return judgement
 
-    def _order(self, rung: ShiftStep, next_weight: float | None, *, is_pause: bool) -> StepInput:
+    def _order(self, rung: ShiftStep, next_weight: float | None) -> StepInput:
         info = workflow.info()
         return StepInput(
             watched=self.watched,
@@ -208,7 +252,6 @@ class Ladder:
             weight=rung.canary_weight,
             next_weight=next_weight,
             min_duration=rung.min_duration,
-            is_pause=is_pause,
             since=workflow.now(),
             shift=self.state.policy.shift,
             progress=self.progress,

@@ -35,7 +35,7 @@ async def wait_for_approval(state: PromotionState) -> bool:
         except TimeoutError:
             if workflow.now() >= deadline:
                 raise Ended(Outcome.EXPIRED, _undecided(state, approval.timeout)) from None
-            await remind(state, deadline)
+            remind(state, deadline)
     state.stop_if_aborted()
     state.end_if_over()
     return not state.has_changed()
