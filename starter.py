@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="straight at Lambda's aliases, with Temporal down; needs --reason",
     )
+    report = command("report", "DORA's four figures, from production's record")
+    report.add_argument("--since", default="90d", metavar="TIME", help="default: 90d")
+    _audit(command("audit", "the whole story of a promotion, from its history alone"))
     incident = command("incident", "what happened when a release went back, and what to do next")
     incident.add_argument("promotion", help="its commit or its id")
     _quarantine(commands, common)
@@ -73,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("old", help="version, for example 1.2.2")
     diff.add_argument("new", help="version, for example 1.2.3")
     _drill(command("drill", "roll back for real, on purpose, and measure how long it takes"))
+    artifacts = command("artifacts", "build a first version, for an environment that has none yet")
+    artifacts.add_argument("revision", help="full, short or symbolic revision")
     up = command("up", "start the laptop cloud")
     up.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")
     _clock(up, default=1.0)
@@ -113,6 +118,18 @@ def _gates(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     reject = of_promotion("reject", "refuse a release")
     reject.add_argument("--comment", default="")
+
+
+def _audit(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument("promotion", help="its commit or its id")
+    audit.add_argument("--run", default="", metavar="ID", help="an earlier run (default: the last)")
+    audit.add_argument("--format", choices=("text", "json", "html"), default="text")
+    audit.add_argument("--output", metavar="FILE", help="write it there (default: stdout)")
+    audit.add_argument(
+        "--verify",
+        action="store_true",
+        help="check the export's hash chain, its record, and the decisions by a replay",
+    )
 
 
 def _quarantine(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from activities.admission import Admission
+from activities.audit import Audits
 from activities.aws import AwsClients
 from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
@@ -116,6 +117,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         drills.confirm_baseline,
         records.find_last_drill,
         records.find_promotion_moving,
+        Audits(temporal, aws.s3, aws.dynamodb).export_audit,
         *_record(settings, github_http),
     ]
 

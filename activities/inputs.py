@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
+from release.audit_chain import GENESIS
 from release.channels import Channel
 from release.checklist import Limits
 from release.deployment import Deployment
@@ -341,6 +342,16 @@ class DrillsInput(Message):
 
     service: str
     environment: str = Field(description="where it is drilled")
+
+
+class AuditInput(Message):
+    """Keep the history of one run of a workflow, once it has closed."""
+
+    workflow_id: str
+    run_id: str
+    bucket: str
+    table: str = Field(description="the environment's table")
+    genesis: str = Field(GENESIS, description="head of the export that this one belongs behind")
 
 
 class DeploymentsInput(Message):

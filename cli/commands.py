@@ -273,6 +273,22 @@ def _say(arguments: Any, facts: dict[str, Any], text: str) -> None:
     print(json.dumps(facts) if arguments.json else text)
 
 
+def audit(arguments: Any) -> int:
+    """The whole story of a promotion, or whether its export can be trusted."""
+    laptop.enter_environment()
+    from cli import audit as found
+
+    return found.run(arguments)
+
+
+def report(arguments: Any) -> int:
+    """How this service is delivered, by DORA's four figures."""
+    laptop.enter_environment()
+    from cli import report as found
+
+    return found.run(arguments)
+
+
 def keys(arguments: Any) -> int:
     """Create, list, disable, enable or rotate API keys."""
     laptop.enter_environment()
@@ -285,6 +301,14 @@ def approvers(arguments: Any) -> int:
     """Give an approver a secret for one-time codes, or list who has one."""
     laptop.enter_environment()
     from cli import approvers as found
+
+    return found.run(arguments)
+
+
+def artifacts(arguments: Any) -> int:
+    """Build a first version for `infra/template.yaml`."""
+    laptop.enter_environment()
+    from cli import artifacts as found
 
     return found.run(arguments)
 

@@ -3,7 +3,9 @@
 import re
 import subprocess
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.errors import CliError
@@ -149,6 +151,15 @@ class Commits:
     def _new(self, sha: str, live: str | None) -> str:
         known = live is not None and self._git("cat-file", "-e", f"{live}^{{commit}}") is not None
         return f"{live}..{sha}" if known else f"{sha}~1..{sha}"
+
+    def committed(self, shas: Collection[str]) -> dict[str, datetime]:
+        """When each commit was made; one that git lacks is left out."""
+        if not shas:
+            return {}
+        form = "--format=%H %ct"
+        log = self._git("log", "--no-walk", "--ignore-missing", form, *sorted(shas)) or ""
+        pairs = (line.split() for line in log.splitlines())
+        return {sha: datetime.fromtimestamp(int(seconds), UTC) for sha, seconds in pairs}
 
     def is_ancestor(self, sha: str, of: str) -> bool:
         """Whether the one commit leads to the other; False where git does not know both."""

@@ -8,7 +8,6 @@ from cli.commits import Commits
 from cli.errors import CliError, Refused
 from infra.local import laptop
 from infra.local.settings import (
-    PROJECT_ROOT,
     AlreadyRunning,
     LaptopError,
     LaptopSettings,
@@ -108,30 +107,42 @@ def down() -> bool:
 
 def seed(state: LaptopState, first: str | None) -> None:
     """Both environments exist; production's first release is the commit before the newest."""
+    from cli import artifacts as artifacts_of
     from cli import production
-    from infra.local.environment import EnvironmentSpec, create_environment
+    from infra.local.environment import (
+        EnvironmentSpec,
+        StackError,
+        create_artifact_bucket,
+        create_environment,
+    )
 
     repository = Commits(state.repository, state.release_branch)
     sha, policy = _first_commit(repository, first)
+    create_artifact_bucket(policy.service, state.environment())
     artifacts: dict[str, str] = {}
     if not all(production.live(policy, name) for name in ("staging", "prod")):
-        artifacts = _build(state, policy, sha)
-    artifacts |= _build_guard(policy)
+        artifacts = artifacts_of.store(policy, artifacts_of.build(state.repository, policy, sha))
+    artifacts |= artifacts_of.store(policy, artifacts_of.build_guard())
     for environment, url in (("staging", state.addresses.staging), ("prod", state.addresses.prod)):
-        create_environment(
-            EnvironmentSpec(
-                service=policy.service,
-                environment=environment,
-                url=url,
-                artifacts=artifacts,
-                version=repository.version(sha),
-                git_sha=sha,
-                rate_limit=RATE_LIMIT_PER_MINUTE,
-                alarm_period_seconds=alarm_period_seconds(state.clock_factor),
-                symbols=SYMBOLS,
-            ),
-            state.environment(),
+        spec = EnvironmentSpec(
+            service=policy.service,
+            environment=environment,
+            url=url,
+            price_feed=f"{state.addresses.price_feed}/api/v3",
+            artifacts=artifacts,
+            version=repository.version(sha),
+            git_sha=sha,
+            rate_limit=RATE_LIMIT_PER_MINUTE,
+            alarm_period_seconds=alarm_period_seconds(state.clock_factor),
+            symbols=SYMBOLS,
         )
+        try:
+            create_environment(spec, state.environment())
+        except StackError as error:
+            raise Refused(
+                f"{error}; what is in {state_dir()} may be older than infra/template.yaml: "
+                "remove that folder and start `up` again"
+            ) from error
     now = production.live(policy, "prod")
     if now is not None:
         print(f"  production runs {now.release} ({now.sha[:12]})")
@@ -147,40 +158,3 @@ def _first_commit(repository: Commits, first: str | None) -> tuple[str, Policy]:
         except CliError as error:
             failure = error
     raise failure or CliError("no commit to release first")
-
-
-def _build(state: LaptopState, policy: Policy, sha: str) -> dict[str, str]:
-    from activities.build import Build
-
-    builder = Build(state.repository, None)
-    sources = {name: function.source for name, function in policy.functions.items()}
-    return _store(policy, {name: builder.build(sha, source) for name, source in sources.items()})
-
-
-def _build_guard(policy: Policy) -> dict[str, str]:
-    # Not from the commit: the guard belongs to the release system that writes the leases it
-    # reads, and the service's commits may be older than it, or know nothing of it.
-    from activities.build import zip_folder
-
-    return _store(policy, {"guard": zip_folder(PROJECT_ROOT / "api_lambda" / "guard")})
-
-
-def _store(policy: Policy, zips: dict[str, bytes]) -> dict[str, str]:
-    import boto3
-
-    from infra.local.clients import already_there
-    from release.promotion import Artifact
-
-    s3 = boto3.client("s3")
-    bucket = policy.artifact_bucket
-    with already_there("BucketAlreadyOwnedByYou"):  # every `up` but the first
-        s3.create_bucket(
-            Bucket=bucket,
-            CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]},
-        )
-    digests = {}
-    for name, data in zips.items():
-        artifact = Artifact.of(name, data)
-        s3.put_object(Bucket=bucket, Key=artifact.key, Body=data)
-        digests[name] = artifact.sha256
-    return digests

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    import release.audit_chain
+    import release.audit_export
     import release.channels
     import release.deployment
     import release.incident
@@ -14,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     import release.verdict  # noqa: F401
     from release.records import Kept, RecordRequest, RecordResult
 
+from workflows.records.audit import keep_audit
 from workflows.records.changelog import changelog
 from workflows.records.deployment import production_deployment, staging_deployment
 from workflows.records.github import github_deployment
@@ -29,6 +32,7 @@ PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
     github_deployment,
     production_deployment,
     staging_deployment,
+    keep_audit,
 )
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 

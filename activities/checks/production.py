@@ -86,7 +86,7 @@ def traffic(context: ProductionContext, check: Check) -> None:
 
 
 def alarms(context: ProductionContext, check: Check) -> None:
-    """No alarm is red, or was since the last look; one that is red since before is not ours."""
+    """No alarm is red; one that is red since before the release is not ours."""
     cloudwatch, order = context.aws.cloudwatch, context.order
     names = rollback_alarm_names(order.service, order.environment)
     found = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]

@@ -1,6 +1,7 @@
-"""An environment of the service on the laptop: what `infra/template.yaml` makes in an account.
+"""An environment of the service on the laptop: the stack of `infra/template.yaml`, and what an
+account has beside it: alarms that ministack cannot make, keys for the checks, first prices.
 
-The first version of the functions is published here; every later one by a promotion.
+The first version of the functions is the stack's; every later one is published by a promotion.
 """
 
 import json
@@ -12,16 +13,22 @@ from pydantic import Field
 
 from infra.local.api_keys import create_api_keys
 from infra.local.clients import Clients, already_there
+from infra.local.environment_spec import ALIAS, GUARD, KINDS, EnvironmentSpec
 from infra.local.first_record import put_first_record
-from infra.local.first_version import ALIAS, KINDS, EnvironmentSpec, create_functions
-from infra.local.guard import GUARD, put_guard
 from infra.local.settings import Frozen
-from release.alarms import rollback_alarms
+from infra.local.stack import StackError, deploy_stack, parameters_of
+from infra.local.template import alarms, read_template
 from release.api_keys import ApiKey, new_key
 
 _TEST_KEYS = 8  # as the checks of staging share them out: activities/staging.py
 
-__all__ = ["EnvironmentReport", "EnvironmentSpec", "create_api_keys", "create_environment"]
+__all__ = [
+    "EnvironmentReport",
+    "EnvironmentSpec",
+    "StackError",
+    "create_api_keys",
+    "create_environment",
+]
 
 
 class EnvironmentReport(Frozen):
@@ -49,24 +56,22 @@ def create_environment(
         EnvironmentCreationError: the fetcher failed; calling again is right once its cause is gone.
     """
     clients = Clients(variables)
-    _create_table(clients.client("dynamodb"), spec.name)
-    created, aliases = create_functions(clients.client("lambda"), spec)
-    if spec.function("api") in created:
-        versions = {kind: alias["FunctionVersion"] for kind, alias in aliases.items()}
-        put_first_record(clients.client("dynamodb"), spec, versions)
-    _create_log_groups(clients.client("logs"), spec)
+    is_new = deploy_stack(clients.client("cloudformation"), spec)
+    dynamodb, lambda_ = clients.client("dynamodb"), clients.client("lambda")
+    _expire_items(dynamodb, spec.name)
     _put_url(clients.client("ssm"), spec)
     _create_test_api_keys(clients, spec)
-    events = clients.client("events")
-    _put_schedule(events, spec, "fetcher", "rate(5 minutes)", aliases["fetcher"]["AliasArn"])
-    guard, is_new = put_guard(clients.client("lambda"), spec)
-    created += [spec.function(GUARD)] if is_new else []
-    _put_schedule(events, spec, GUARD, "rate(1 minute)", guard)
+    versions = {
+        kind: lambda_.get_alias(FunctionName=spec.function(kind), Name=ALIAS)["FunctionVersion"]
+        for kind in KINDS
+    }
+    if is_new:
+        put_first_record(dynamodb, spec, versions)
     return EnvironmentReport(
-        created=created,
-        versions={spec.function(kind): aliases[kind]["FunctionVersion"] for kind in KINDS},
+        created=[spec.function(kind) for kind in (*KINDS, GUARD)] if is_new else [],
+        versions={spec.function(kind): version for kind, version in versions.items()},
         alarms=_put_alarms(clients.client("cloudwatch"), spec),
-        fetched=_fetch_prices(clients.client("lambda"), spec),
+        fetched=_fetch_prices(lambda_, spec),
     )
 
 
@@ -83,27 +88,13 @@ def create_artifact_bucket(service: str, variables: Mapping[str, str] | None = N
     return bucket
 
 
-def _create_table(dynamodb: Any, table: str) -> None:
-    keys = {"PK": "HASH", "SK": "RANGE"}
-    with already_there("ResourceInUseException"):
-        dynamodb.create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
-        )
-    dynamodb.get_waiter("table_exists").wait(TableName=table)
+def _expire_items(dynamodb: Any, table: str) -> None:
+    # the template says so too; ministack's CloudFormation leaves it out
     with already_there("ValidationException"):  # it is enabled
         dynamodb.update_time_to_live(
             TableName=table,
             TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"},
         )
-
-
-def _create_log_groups(logs: Any, spec: EnvironmentSpec) -> None:
-    for kind in (*KINDS, GUARD):
-        with already_there("ResourceAlreadyExistsException"):
-            logs.create_log_group(logGroupName=f"/aws/lambda/{spec.function(kind)}")
 
 
 def _put_url(ssm: Any, spec: EnvironmentSpec) -> None:
@@ -129,24 +120,16 @@ def _create_test_api_keys(clients: Clients, spec: EnvironmentSpec) -> None:
             )
 
 
-def _put_schedule(events: Any, spec: EnvironmentSpec, kind: str, rate: str, arn: str) -> None:
-    rule = f"{spec.function(kind)}-schedule"
-    events.put_rule(Name=rule, ScheduleExpression=rate, State="ENABLED")
-    events.put_targets(Rule=rule, Targets=[{"Id": ALIAS, "Arn": arn}])
-
-
 def _put_alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:
-    alarms = rollback_alarms(
-        service=spec.service,
-        environment=spec.environment,
-        api_function=spec.function("api"),
-        alias=ALIAS,
-        api_id=spec.name,
-        period_seconds=spec.alarm_period_seconds,
-    )
-    for alarm in alarms:
+    # the front door counts an API's requests under the environment's name
+    values = parameters_of(spec) | {
+        "AlarmPeriodSeconds": spec.alarm_period_seconds,
+        "HttpApi": spec.name,
+    }
+    wanted = alarms(read_template(), values)
+    for alarm in wanted:
         cloudwatch.put_metric_alarm(**alarm)
-    return [alarm["AlarmName"] for alarm in alarms]
+    return [alarm["AlarmName"] for alarm in wanted]
 
 
 def _fetch_prices(lambda_: Any, spec: EnvironmentSpec) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.local.clients import already_there
-from infra.local.first_version import KINDS, EnvironmentSpec
+from infra.local.environment_spec import KINDS, EnvironmentSpec
 from release.deployment import Change, Deployment, DeploymentStatus, Pointer
 
 

@@ -79,13 +79,11 @@ class Production:
 
 @pytest.fixture
 def production(state_dir: Path, tmp_path: Path) -> Production:
-    """Production that is older than its guard, which the test alone invokes."""
+    """Production, whose guard the test alone invokes."""
     state = up(state_dir)
     spec = production_spec(state, tmp_path / "fetcher")
     create_environment(spec, state.environment())
     production = Production(state)
-    production.aws.delete_function(FunctionName=GUARD)
-    assert create_environment(spec, state.environment()).created == [GUARD]
     events = production.clients.client("events")
     rule = events.describe_rule(Name=f"{GUARD}-schedule")
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")

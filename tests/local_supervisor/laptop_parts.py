@@ -64,6 +64,7 @@ def production_spec(state: LaptopState, folder: Path) -> EnvironmentSpec:
         service="crypto-watch",
         environment="prod",
         url=state.addresses.prod,
+        price_feed=f"{state.addresses.price_feed}/api/v3",
         artifacts=digests,
         version="0.1.0",
         git_sha=GIT_SHA,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from activities.deployment_table import DeploymentTable
+from infra.local.environment_spec import EnvironmentSpec
 from infra.local.first_record import put_first_record
-from infra.local.first_version import EnvironmentSpec
 from tests.record.conftest import served
 
 
@@ -18,6 +18,7 @@ def spec(item_table) -> EnvironmentSpec:
         service=service,
         environment=environment,
         url="http://127.0.0.1",
+        price_feed="http://127.0.0.1/api/v3",
         artifacts={"api": "ab" * 32, "fetcher": "cd" * 32, "guard": "ef" * 32},
         version="0.1.0",
         git_sha="a" * 40,

@@ -103,6 +103,7 @@ async def release_system(
                 script.arm_alarms,
                 script.disarm_alarms,
                 script.shift_step,
+                script.export_audit,
             ],
             activity_executor=threads,
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),

@@ -1,0 +1,97 @@
+"""An environment's stack: `infra/template.yaml`, made by CloudFormation as in an account."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+from infra.local.environment_spec import EnvironmentSpec
+from infra.local.template import read_template, without_cloudwatch
+
+_WAIT = {"Delay": 0.2, "MaxAttempts": 300}
+_OF_THE_FIRST_VERSION = ("ApiArtifact", "FetcherArtifact", "FirstVersion", "FirstCommit")
+_CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+
+class StackError(Exception):
+    """CloudFormation does not make the stack; the text says why and what to do."""
+
+
+def deploy_stack(cloudformation: Any, spec: EnvironmentSpec) -> bool:
+    """The stack is as the template says; whether it is new.
+
+    Of one that is there the first version is left as it was: promotions have published others.
+    """
+    is_new = not _exists(cloudformation, spec.name)
+    parameters = [
+        _previous(name) if name in _OF_THE_FIRST_VERSION and not is_new else _given(name, value)
+        for name, value in parameters_of(spec).items()
+    ]
+    order = {
+        "StackName": spec.name,
+        "TemplateBody": json.dumps(without_cloudwatch(read_template())),
+        "Parameters": parameters,
+        "Capabilities": _CAPABILITIES,
+    }
+    try:
+        if is_new:
+            cloudformation.create_stack(**order)
+            _settled(cloudformation, "stack_create_complete", spec.name)
+        else:
+            cloudformation.update_stack(**order)
+            _settled(cloudformation, "stack_update_complete", spec.name)
+    except ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise StackError(f"stack {spec.name}: {error}") from error
+    return is_new
+
+
+def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
+    """The template's parameters, but for those whose default is right here."""
+    return {
+        "Service": spec.service,
+        "Environment": spec.environment,
+        "ArtifactBucket": f"{spec.service}-artifacts",
+        "ApiArtifact": spec.artifacts.get("api", ""),
+        "FetcherArtifact": spec.artifacts.get("fetcher", ""),
+        "GuardArtifact": spec.artifacts["guard"],
+        "FirstVersion": spec.version,
+        "FirstCommit": spec.git_sha,
+        "PriceFeedUrl": spec.price_feed,
+        "Symbols": ",".join(spec.symbols),
+        "RateLimitPerMinute": str(spec.rate_limit),
+        "AlarmPeriodSeconds": str(spec.alarm_period_seconds),
+    }
+
+
+def _exists(cloudformation: Any, name: str) -> bool:
+    try:
+        return bool(cloudformation.describe_stacks(StackName=name)["Stacks"])
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        return False
+
+
+def _settled(cloudformation: Any, waiter: str, name: str) -> None:
+    try:
+        cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig=_WAIT)
+    except WaiterError as error:
+        raise StackError(f"stack {name}: {_why(cloudformation, name) or error}") from error
+
+
+def _why(cloudformation: Any, name: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    return "; ".join(
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+        for event in events
+        if event["ResourceStatus"].endswith("_FAILED")
+    )
+
+
+def _given(name: str, value: str) -> dict[str, Any]:
+    return {"ParameterKey": name, "ParameterValue": value}
+
+
+def _previous(name: str) -> dict[str, Any]:
+    return {"ParameterKey": name, "UsePreviousValue": True}
