@@ -35,6 +35,7 @@ from activities.incident import Incidents
 from activities.integration_tests import IntegrationTests
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
+from activities.post_deploy import PostDeploy
 from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
 from activities.quarantine import Quarantine
@@ -49,6 +50,7 @@ from settings import TASK_QUEUE, Settings, connect_to_temporal_config
 from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
+from workflows.post_deploy import PostDeployWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -56,6 +58,7 @@ from workflows.rollback import RollbackWorkflow
 WORKFLOWS = [
     PromotionWorkflow,
     RecordWorkflow,
+    PostDeployWorkflow,
     DeploymentRecordWorkflow,
     RollbackWorkflow,
     IncidentWorkflow,
@@ -92,6 +95,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
         Preflight(aws.lambda_, aws.cloudwatch).preflight,
         Smoke(aws.lambda_, staging).smoke,
+        PostDeploy(staging, aws, traffic, settings.repository).watch_production,
         codedeploy.shift_by_codedeploy,
         codedeploy.end_deployment,
         IntegrationTests(staging).run_integration_tests,

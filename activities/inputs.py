@@ -13,6 +13,7 @@ from release.message import Message
 from release.policy import Ci, Shift
 from release.promotion import AliasState, StepJudgement
 from release.sequential import SequentialTest
+from release.verdict import CheckResult
 
 # it becomes part of an address: no dots alone, nothing that ends a path
 REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
@@ -189,6 +190,30 @@ class ChecksInput(Message):
     table: str
     limits: Limits
     alarm_period_seconds: int
+
+
+class WatchInput(ChecksInput):
+    """Look at production after a release, until a time or until harm is seen twice in a row."""
+
+    published: dict[str, str] = Field(description="function → the release's version")
+    baseline: dict[str, str] = Field(description="function → the version before")
+    released_at: AwareDatetime
+    until: AwareDatetime = Field(description="at least one look is made, however late it is")
+    span: timedelta = Field(description="how far back a look looks; never before the release")
+    look_every: timedelta
+    confirm_after: timedelta
+    red_before: tuple[str, ...] = Field((), description="alarms that were red before the release")
+
+
+class WatchSeen(Message):
+    """What the last look saw, check by check; a failed one failed twice in a row."""
+
+    results: tuple[CheckResult, ...] = ()
+    at: AwareDatetime
+    looks: int = 0
+    red_before: tuple[str, ...] = Field((), description="of those the alarms that still are red")
+    superseded: str = Field("", description="what the alias serves instead of the release")
+    release_before: str = Field("", description="version and commit to go back to, where known")
 
 
 class ProjectChecksInput(Message):

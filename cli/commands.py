@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cli import laptop, promotions, show
+from cli import laptop, post_deploy, promotions, show
 from cli.commits import AlreadyLive
 from cli.errors import NOT_COMPLETED, OK, Unreachable
 from cli.temporal import temporal
@@ -326,10 +326,14 @@ async def _promotion_status(arguments: Any) -> int:
         if arguments.watch:
             return await show.watch(client, identity)
         found = await promotions.status(client, identity)
+        after = await post_deploy.status(client, identity) if found.outcome else None
     if arguments.json:
-        print(found.model_dump_json())
+        watch = after.model_dump(mode="json") if after else None
+        print(json.dumps(found.model_dump(mode="json") | {"post_deploy": watch}))
     else:
         show.print_status(found)
+        if after:
+            post_deploy.print_status(after)
         _print_ui(identity)
     return OK
 

@@ -26,6 +26,7 @@ class Event(StrEnum):
     ROLLED_BACK = "rolled_back"
     INCIDENT = "incident"
     ENDED = "ended"
+    POST_DEPLOY_HARM = "post_deploy_harm"
 
 
 class Channel(Message):

@@ -39,6 +39,31 @@ Groups = dict[str, tuple[Item, ...]]
 """Heading → its items, in the order of the flow."""
 
 
+class ProductionCheck(StrEnum):
+    """What can be measured of production after a release: activities/checks/production.py."""
+
+    HEALTH = "health"
+    ENDPOINTS = "endpoints"
+    ALARMS = "alarms"
+    TRAFFIC = "traffic"
+    ERROR_RATE = "error-rate"
+    LATENCY = "latency"
+    PRICE_UPDATES = "price-updates"
+    LOGS = "logs"
+    ANOMALIES = "anomalies"
+    RATE_LIMIT = "rate-limit"
+    CACHE = "cache"
+    METRICS = "metrics"
+
+
+class WatchItem(Message):
+    """One line of the flow's post-deployment verification, and the check that answers it."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    text: str = Field(min_length=1)
+    auto: ProductionCheck
+
+
 class Limits(Message):
     """What the measured items are held to; sources: the promotion flow and the price service."""
 

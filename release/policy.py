@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from release.channels import Channel
-from release.checklist import Groups, Item, Limits
+from release.checklist import Groups, Item, Limits, WatchItem
 from release.message import Message
 
 _LONGEST = timedelta(days=30)
@@ -224,6 +224,36 @@ class Drill(Message):
         return self
 
 
+class PostDeploy(Message):
+    """What production is watched for after a release; each time counts from the release's end.
+
+    Without any item nothing is watched.
+    """
+
+    immediate_until: Duration = Field(timedelta(minutes=15), gt=timedelta(0))
+    short_term_until: Duration = Field(timedelta(minutes=60), gt=timedelta(0))
+    long_term_until: Duration = Field(timedelta(hours=24), gt=timedelta(0))
+    immediate: tuple[WatchItem, ...] = ()
+    short_term: tuple[WatchItem, ...] = ()
+    long_term: tuple[WatchItem, ...] = ()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.immediate_until < self.short_term_until < self.long_term_until:
+            raise ValueError(
+                "immediate_until, short_term_until and long_term_until have to rise in this order"
+            )
+        ids = [item.id for item in self.items()]
+        twice = sorted({item for item in ids if ids.count(item) > 1})
+        if twice:
+            raise ValueError(f"item {twice[0]!r} stands twice")
+        return self
+
+    def items(self) -> tuple[WatchItem, ...]:
+        """Every item, in the order of the windows."""
+        return (*self.immediate, *self.short_term, *self.long_term)
+
+
 class Policy(Message):
     """One service's whole policy."""
 
@@ -238,6 +268,7 @@ class Policy(Message):
     ci: Ci = Ci()
     notify: tuple[Channel, ...] = Field((), description="who hears of releases, and where")
     drill: Drill = Drill()
+    post_deploy: PostDeploy = PostDeploy()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -272,11 +303,19 @@ class Policy(Message):
             return self
         shift = self.shift
         checklist = self.checklist
+        watch = self.post_deploy
         return self.model_copy(
             update={
                 "checklist": checklist.model_copy(
                     update={
                         "retry_every": max(checklist.retry_every / factor, timedelta(seconds=5))
+                    }
+                ),
+                "post_deploy": watch.model_copy(
+                    update={
+                        "immediate_until": watch.immediate_until / factor,
+                        "short_term_until": watch.short_term_until / factor,
+                        "long_term_until": watch.long_term_until / factor,
                     }
                 ),
                 "shift": shift.model_copy(

@@ -47,6 +47,7 @@ class RollbackRequest(Message):
     undone: tuple[Undone, ...] = ()
     policy: Policy | None = Field(None, description="whom to tell, and where to keep the packet")
     table: str = Field("", description="production's, for the record")
+    outcome: str = Field("rolled back by hand", description="what the release it undoes was")
 
 
 class RollbackResult(Message):

@@ -28,7 +28,7 @@ class IncidentWorkflow:
         """The channels know, and the packet is stored; or why it never can be."""
         facts = incident.facts
         about = About(facts.sha, facts.version, facts.promotion, facts.address)
-        title = f"{facts.service} {facts.version} was rolled back by hand"
+        title = f"{facts.service} {facts.version} was {facts.outcome}"
         text = f"By {name(facts.requested_by)}. Why: {code(facts.reason, 500)}\n\n{PACKET_FOLLOWS}"
         _, kept = await asyncio.gather(
             send_patiently(incident.policy, about, Event.ROLLED_BACK, title, text),
@@ -60,7 +60,7 @@ def _facts(request: RollbackRequest, policy: Policy, aliases: tuple[AliasState, 
         version=undone.version,
         promotion=info.workflow_id,
         run=info.run_id[-8:],
-        outcome="rolled back by hand",
+        outcome=request.outcome,
         reason=undone.reason,
         requested_by=request.requested_by,
         went_back_at=info.start_time,

@@ -93,3 +93,15 @@ def shift_step(longest: timedelta) -> dict[str, Any]:
             initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
         ),
     }
+
+
+def watch_production(longest: timedelta) -> dict[str, Any]:
+    """Options of a watch of production: by its own end time it ends, however often it is tried."""
+    return {
+        "start_to_close_timeout": longest + timedelta(minutes=15),
+        "heartbeat_timeout": timedelta(seconds=30),
+        "cancellation_type": ActivityCancellationType.TRY_CANCEL,
+        "retry_policy": RetryPolicy(
+            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+        ),
+    }

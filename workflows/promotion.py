@@ -20,8 +20,10 @@ with workflow.unsafe.imports_passed_through():
     import release.lease
     import release.message
     import release.policy
+    import release.post_deploy
     import release.proof
     import release.records
+    import release.rollback
     import release.sequential
     import release.verdict
     import release.votes  # noqa: F401
@@ -149,6 +151,7 @@ class PromotionWorkflow:
                     await shift(alias, alias.version, canary[name], 1.0, summary)
                     self.state.stop_if_aborted()
             await ladder.settle()
+            self.state.red_before = ladder.progress.preexisting_alarms
             await disarm_alarms(ladder.watched)
         except (Ended, FailureError, asyncio.CancelledError) as end:
             await uninterrupted(roll_back(self.state, baseline, canary))

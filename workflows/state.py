@@ -60,6 +60,7 @@ class PromotionState:
         self.asked_for: Answers | None = None
         self.counted_reviews: list[str] = []
         self.temporal_ui = ""
+        self.red_before: tuple[str, ...] = ()
         self.is_admitted = False
         self.stopping = False
         self.is_deploying = False
@@ -234,7 +235,12 @@ def role_names(state: PromotionState) -> str:
 
 def address(state: PromotionState) -> str:
     """The promotion's page in the Temporal UI; empty where none is known."""
-    if not state.temporal_ui:
+    return page(state.temporal_ui)
+
+
+def page(temporal_ui: str) -> str:
+    """The running workflow's page in the Temporal UI; empty where none is known."""
+    if not temporal_ui:
         return ""
     escaped = workflow.info().workflow_id.replace("/", "%2F")
-    return f"{state.temporal_ui}/namespaces/{workflow.info().namespace}/workflows/{escaped}"
+    return f"{temporal_ui}/namespaces/{workflow.info().namespace}/workflows/{escaped}"

@@ -21,7 +21,7 @@ _LEFT_OVER = timedelta(hours=1)  # a killed worker's item is gone by its ttl
 def cache(context: CheckContext, check: Check) -> None:
     """Fresh prices may be kept and revalidated, stale ones are marked, too old ones not served."""
     http = context.http()
-    _expect_fresh(context, check, http)
+    expect_fresh(context, check, http)
     with _price_made(context, "ZZS", _FRESH * 2) as symbol:
         _expect_stale(check, http.get(f"/prices/{symbol}"))
     with _price_made(context, "ZZO", _OLDEST + timedelta(minutes=5)) as symbol:
@@ -32,7 +32,8 @@ def cache(context: CheckContext, check: Check) -> None:
     check.saw(f"65 min old: {answer.status_code} {body(answer).get('code')}")
 
 
-def _expect_fresh(context: CheckContext, check: Check, http: StagingClient) -> None:
+def expect_fresh(context: CheckContext, check: Check, http: StagingClient) -> None:
+    """A fresh price says how long it may be kept, and is revalidated by its tag."""
     path = f"/prices/{context.symbols()[0]}"
     answer = http.get(path)
     if body(answer).get("data", {}).get("stale"):

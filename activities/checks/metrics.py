@@ -32,9 +32,26 @@ class MetricReader:
         self._cloudwatch = cloudwatch
 
     def values(
-        self, metric: Metric, since: datetime, *statistics: str, period: timedelta = _MINUTE
+        self,
+        metric: Metric,
+        since: datetime,
+        *statistics: str,
+        period: timedelta = _MINUTE,
+        until: datetime | None = None,
     ) -> list[dict[str, float]]:
         """Each period that has data, oldest first: statistic → value."""
+        by_time = self.by_time(metric, since, *statistics, period=period, until=until)
+        return [by_time[at] for at in sorted(by_time)]
+
+    def by_time(
+        self,
+        metric: Metric,
+        since: datetime,
+        *statistics: str,
+        period: timedelta = _MINUTE,
+        until: datetime | None = None,
+    ) -> dict[datetime, dict[str, float]]:
+        """The same by each period's begin; the first begins before `since`, unless on its edge."""
         seconds = int(period.total_seconds())
         start = datetime.fromtimestamp(since.timestamp() // seconds * seconds, UTC)
         answer = self._cloudwatch.get_metric_data(
@@ -43,7 +60,7 @@ class MetricReader:
                 for number, statistic in enumerate(statistics)
             ],
             StartTime=start,
-            EndTime=datetime.now(UTC) + period,
+            EndTime=until or datetime.now(UTC) + period,
             ScanBy="TimestampAscending",
         )
         by_time: dict[datetime, dict[str, float]] = {}
@@ -51,7 +68,7 @@ class MetricReader:
             statistic = statistics[int(result["Id"][1:])]
             for at, value in zip(result["Timestamps"], result["Values"], strict=True):
                 by_time.setdefault(at, {})[statistic] = value
-        return [by_time[at] for at in sorted(by_time)]
+        return by_time
 
     def total(self, metric: Metric, since: datetime, statistic: str = "Sum") -> float:
         """Over all periods: of `Sum` or `SampleCount`; nothing there is 0."""

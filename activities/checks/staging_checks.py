@@ -1,6 +1,5 @@
 """The measured items of the checklists: every named check runs, whatever becomes of the others."""
 
-import re
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -10,6 +9,7 @@ from temporalio import activity
 
 from activities.aws import AwsClients
 from activities.checks.context import CheckContext, Patience
+from activities.checks.guarded import guarded
 from activities.checks.registry import AFTERWARDS, CHECKS, LONG_WAIT
 from activities.inputs import ChecksInput
 from activities.staging import Check, Staging
@@ -17,8 +17,6 @@ from release.verdict import CheckResult, Verdict
 
 _THREADS = 4
 _HEARTBEAT_SECONDS = 1.0
-_MOST_EVIDENCE = 1000  # characters of one result: it stands in the workflow's history
-_FULL_KEY = re.compile(r"(cw_(?:live|test)_)[A-Za-z0-9_-]{16,}([A-Za-z0-9_-]{4})")
 
 
 class StagingChecks:
@@ -99,18 +97,7 @@ def _guarded(context: CheckContext, name: str) -> CheckResult:
         check = Check(name, f"There is no check {name!r}")
         check.could_not(f"there is no check {name!r}; there are {', '.join(sorted(CHECKS))}")
         return check.result()
-    check = Check(name, _text(name))
-    try:
-        function(context, check)
-        result = check.result()
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        result = check.interrupted(f"could not be measured: {type(error).__name__}: {reason}")
-    # an error's text may quote anything; evidence is shown, and kept in the workflow's history
-    evidence = _FULL_KEY.sub(r"\1****\2", result.evidence)
-    if len(evidence) > _MOST_EVIDENCE:
-        evidence = f"{evidence[:_MOST_EVIDENCE]}…"
-    return result.model_copy(update={"evidence": evidence})
+    return guarded(name, _text(name), lambda check: function(context, check))
 
 
 def _text(name: str) -> str:

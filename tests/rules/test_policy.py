@@ -70,6 +70,15 @@ def test_the_projects_policy_asks_people_for_a_day():
         ('service = "crypto-watch"', 'service = "Crypto Watch"', "service: "),
         ('artifact_bucket = "crypto-watch-artifacts"', "", "artifact_bucket: "),
         ("[checklist]\n", "[checklist\n", "not valid TOML: "),
+        ('immediate_until = "15m"', 'immediate_until = "2h"', "have to rise in this order"),
+        ('long_term_until = "24h"', 'long_term_until = "0s"', "post_deploy.long_term_until: "),
+        ('id = "anomalies"', 'id = "traffic"', "item 'traffic' stands twice"),
+        ('auto = "anomalies"', 'auto = "anomaly"', "auto: Input should be 'health', 'endpoints'"),
+        (
+            'Monitor for any anomalies", auto = "anomalies"',
+            'x", manual = ["technical_lead"]',
+            "post_deploy.long_term.0.auto: Field required",
+        ),
     ],
 )
 def test_mistake_in_the_policy_is_one_line_that_names_the_place(old, new, place):
@@ -120,10 +129,14 @@ def test_compressed_clock_leaves_all_else_alone():
     policy = parse_policy(TEXT)
     fast = policy.compressed(12)
     times = {"every", "hold", "total", "max_wait", "max_blind", "bake"}
-    others = {"shift": True, "checklist": {"retry_every"}}
+    windows = {"immediate_until", "short_term_until", "long_term_until"}
+    others = {"shift": True, "checklist": {"retry_every"}, "post_deploy": windows}
 
     assert fast.model_dump(exclude=others) == policy.model_dump(exclude=others)
     assert fast.checklist.retry_every == policy.checklist.retry_every / 12
+    assert fast.post_deploy.long_term_until == timedelta(hours=2)
+    assert fast.post_deploy.short_term_until == timedelta(minutes=5)
+    assert fast.post_deploy.immediate_until == timedelta(seconds=75)
     assert fast.shift.model_dump(exclude=times) == policy.shift.model_dump(exclude=times)
     assert [r.canary_weight for r in rungs(fast.shift)] == [
         r.canary_weight for r in rungs(policy.shift)
