@@ -14,7 +14,7 @@ from activities.measure import Bucket, Measure
 from activities.watch import Watch
 from release.judgement import Looked, is_shared_incident, judge_blindness, judge_harm
 from release.promotion import Counts, StepJudgement
-from release.sequential import BUCKET_SECONDS, CRASHED, FAILED, Metric, Pair, metrics
+from release.sequential import BUCKET_SECONDS, CRASHED, FAILED, SLOW, Metric, Pair, metrics
 
 _HEARTBEAT_SECONDS = 1.0
 _POLL_SECONDS = 2.0  # buckets close every five, but an alarm is to be seen sooner
@@ -124,6 +124,8 @@ class Watching:
             self.progress.test.add(metric, weight, pair, max(1, seconds // BUCKET_SECONDS))
             if metric.name in (FAILED.name, CRASHED.name):
                 self._show(metric.name, pair)
+            elif metric.name == SLOW.name:
+                self._show_slow(pair)
 
     def _show(self, name: str, pair: Pair) -> None:
         """Both versions' counts of this step, for people: answers, and crashes among them."""
@@ -133,6 +135,14 @@ class Watching:
             look,
             canary=_plus(look.canary, pair.canary_exposed * answers, pair.canary_events),
             baseline=_plus(look.baseline, pair.baseline_exposed * answers, pair.baseline_events),
+        )
+
+    def _show_slow(self, pair: Pair) -> None:
+        look = self.look
+        self.look = replace(
+            look,
+            slow_canary=_plus(look.slow_canary, pair.canary_exposed, pair.canary_events),
+            slow_baseline=_plus(look.slow_baseline, pair.baseline_exposed, pair.baseline_events),
         )
 
     def _weight_during(self, start: datetime, end: datetime) -> float:

@@ -1,11 +1,12 @@
 """The audit's charts: shapes in SVG that stretch, and their labels in HTML, which do not."""
 
 import math
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cli.markup import Html, joined, tag
 from release.audit import Audit, Fate, Rung
-from release.promotion import Counts
+from release.promotion import Counts, StepJudgement
 from release.sequential import ALPHA, SUSPICION
 from release.text import duration, percent
 from release.verdict import Verdict
@@ -107,20 +108,29 @@ def evidence(audit: Audit) -> Html:
 
 def errors(audit: Audit) -> Html:
     """Both versions' error rates per rung, side by side."""
-    judged = [rung.judgement for rung in audit.rungs if rung.judgement is not None]
+    return _rates(audit, lambda judged: (judged.canary, judged.baseline))
+
+
+def slow(audit: Audit) -> Html:
+    """Both versions' shares of requests slower than the old p90 per rung, side by side."""
+    return _rates(audit, lambda judged: (judged.slow_canary, judged.slow_baseline))
+
+
+def _rates(audit: Audit, of: Callable[[StepJudgement], tuple[Counts, Counts]]) -> Html:
+    judged = [of(rung.judgement) for rung in audit.rungs if rung.judgement is not None]
     weights = [percent(rung.weight) for rung in audit.rungs if rung.judgement is not None]
-    if not judged:
+    if not any(new.requests or old.requests for new, old in judged):
         return joined()
-    top = _nice(max(max(one.canary.error_rate, one.baseline.error_rate) for one in judged))
+    top = _nice(max(max(new.error_rate, old.error_rate) for new, old in judged))
     pairs = [
         tag(
             "span",
-            _bar(one.baseline, top, "old"),
-            _bar(one.canary, top, "new"),
+            _bar(old, top, "old"),
+            _bar(new, top, "new"),
             class_="pair",
-            title=f"{weight}: new {_rate(one.canary)}, old {_rate(one.baseline)}",
+            title=f"{weight}: new {_rate(new)}, old {_rate(old)}",
         )
-        for weight, one in zip(weights, judged, strict=True)
+        for weight, (new, old) in zip(weights, judged, strict=True)
     ]
     lines = [_line(0, percent(top)), _line(50, percent(top / 2)), _line(100, "0 %", "zero")]
     legend = tag(

@@ -95,6 +95,7 @@ def _judgements(audit: Audit) -> Html:
         charts.evidence(audit),
         tag("h3", "Failed requests"),
         charts.errors(audit),
+        *([tag("h3", "Slow requests"), found] if (found := charts.slow(audit)) else []),
         tag("h3", "Figures"),
         table(
             ("weight", "from", "for", "new version", "old version", "evidence", "verdict"),

@@ -16,9 +16,9 @@ def client(service: str, retries: int = 2) -> Any:
     config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": retries})
     try:
         return boto3.client(service, config=config)
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # a region that is empty is a ValueError
         raise Unreachable(
-            f"AWS cannot be asked: {error} Set AWS_REGION and a profile or role; on a laptop "
+            f"AWS cannot be asked: {error}. Set AWS_REGION and a profile or role; on a laptop "
             "start it with `starter.py up`"
         ) from error
 

@@ -21,6 +21,8 @@ _ALARMS_SEE = 60
 """Buckets: five minutes. Two minutes that breach, one until they no longer do, and up to two that
 CloudWatch takes to see either."""
 
+_NONE = Counts()
+
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -30,6 +32,8 @@ class Looked:
     judged: int  # canary requests since the release began
     canary: Counts  # of this rung
     baseline: Counts
+    slow_canary: Counts = _NONE  # as in StepJudgement
+    slow_baseline: Counts = _NONE
     step_back: bool = False
     firing: tuple[str, ...] = ()  # alarms that went red after the release began
     weight: float = 1.0
@@ -178,6 +182,8 @@ def _ended(
         reason=reason,
         canary=look.canary,
         baseline=look.baseline,
+        slow_canary=look.slow_canary,
+        slow_baseline=look.slow_baseline,
         evidence=round(test.strength(tested), 3),
         step_back=step_back,
         compare=compare,

@@ -147,6 +147,10 @@ class StepJudgement(Message):
     reason: str
     canary: Counts = Counts()
     baseline: Counts = Counts()
+    slow_canary: Counts = Field(
+        Counts(), description="warm requests; `failures`: those slower than the old version's p90"
+    )
+    slow_baseline: Counts = Counts()
     evidence: float = Field(1, description="that the new version is worse; 100 is enough")
     step_back: bool = False
     compare: bool = Field(False, description="down to where both versions can be compared")

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, async_playwright
 
 from cli.audit_page import page
 from release.audit_story import tell
+from release.promotion import Counts
 from tests.audit.audit_parts import ATTACK, promote, recorded
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -95,6 +96,22 @@ async def test_every_way_to_end_has_a_page(name):
     for tag in ("section", "table", "tr", "td", "div", "span", "details", "bdi", "figure"):
         assert len(re.findall(f"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
     assert "None" not in re.sub(r"None were|<pre>.*</pre>", "", text)
+
+
+async def test_slow_requests_are_drawn_where_they_were_counted():
+    """Beside the failed ones; of a history without them nothing is made up."""
+    audit = tell(recorded("completed"), "promotion/crypto-watch/aaaaaaaaaaaa")
+    assert "Slow requests" not in page(audit)
+
+    counted = {"slow_canary": Counts(requests=50, failures=10), "slow_baseline": Counts(requests=9)}
+    rungs = tuple(
+        rung.model_copy(update={"judgement": rung.judgement.model_copy(update=counted)})
+        for rung in audit.rungs
+    )
+    text = page(audit.model_copy(update={"rungs": rungs}))
+
+    assert "Slow requests" in text
+    assert "new 20 % of 50, old 0 % of 9" in text
 
 
 async def _picture(tab, name: str) -> None:

@@ -203,6 +203,20 @@ def test_good_commit_without_aws_is_unreachable_not_bad_input(repository, starte
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", [("promote", "main"), ("history",), ("diff", "1.0.0", "1.0.1")])
+@pytest.mark.parametrize("region", ["", "nowhere at all"])
+def test_wrong_region_is_one_clear_line(repository, starter, command, region):
+    """Nothing was asked yet; what to set is said."""
+    repository.commit()
+
+    done = starter(*command, AWS_DEFAULT_REGION=region, AWS_ENDPOINT_URL="")
+
+    assert done.returncode == 3
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: AWS cannot be asked: ")
+    assert "Set AWS_REGION" in line
+
+
 @pytest.mark.parametrize("name", ["alice", "bob"])
 def test_release_that_nobody_could_approve_is_refused(repository, starter, aws, name):
     """Who requests it does not count; the only lead cannot request. Said now, not after a day."""

@@ -58,6 +58,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.per_second = {OLD: (20, 0), NEW: (5, 0)}
+        self.slow = {OLD: (0, 0), NEW: (0, 0)}  # warm requests, and those that were slow
         self.red: list[str] = []
         self.error: Exception | None = None
         self.looks = 0
@@ -77,6 +78,9 @@ class Metrics:
             dimensions = {d["Name"]: d["Value"] for d in metric["Dimensions"]}
             requests, failures = self.per_second[dimensions["ExecutedVersion"]]
             value = {"Requests": requests, "ServerErrors": failures}.get(metric["MetricName"], 0)
+            if metric["MetricName"] == "WarmLatency":
+                warm, slow = self.slow[dimensions["ExecutedVersion"]]
+                value = warm if query["MetricStat"]["Stat"] == "SampleCount" else slow
             results.append({"Id": query["Id"], "Timestamps": times, "Values": [value] * len(times)})
         return [{"MetricDataResults": results}]
 
@@ -160,6 +164,17 @@ async def test_broken_version_is_failed_within_seconds(bench):
     assert "requests failed (100.0%)" in result.judgement.reason
     assert "100 is enough" in result.judgement.reason
     assert bench.beats[-1]["evidence"] >= 100
+
+
+async def test_slow_requests_of_both_versions_stand_in_the_judgement(bench):
+    """Whoever reads the record later sees how slow either was, not only the verdict."""
+    bench.metrics.slow = {OLD: (20, 2), NEW: (5, 1)}
+    result = await bench.run(bench.order(slow_ms=(80, 200)))
+
+    new, old = result.judgement.slow_canary, result.judgement.slow_baseline
+    assert new.requests > 0
+    assert new.failures == new.requests / 5
+    assert old.failures == old.requests / 10
 
 
 async def test_evidence_that_grows_takes_one_step_back(bench):
