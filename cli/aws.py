@@ -18,8 +18,8 @@ def client(service: str, retries: int = 2) -> Any:
         return boto3.client(service, config=config)
     except (BotoCoreError, ValueError) as error:  # a region that is empty is a ValueError
         raise Unreachable(
-            f"AWS cannot be asked: {str(error).rstrip('.')}. Set AWS_REGION and a profile or role; on a laptop "
-            "start it with `starter.py up`"
+            f"AWS cannot be asked: {str(error).rstrip('.')}. Set AWS_REGION and a profile or role; "
+            "on a laptop start it with `starter.py up`"
         ) from error
 
 
