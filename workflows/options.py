@@ -21,6 +21,14 @@ AWS_CALL: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
     "retry_policy": _RETRIES,
 }
+ADMISSION: dict[str, Any] = {
+    # what was rolled back must not slip in while its record is down: it is waited for instead
+    "start_to_close_timeout": timedelta(seconds=60),
+    "schedule_to_close_timeout": timedelta(hours=2),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+    ),
+}
 ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
     # an abort waits for a write that is under way, so that the rollback comes after it
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

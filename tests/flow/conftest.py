@@ -222,6 +222,7 @@ class Script:
         self.smoked: list[SmokeInput] = []
         self.quarantined: dict[str, str] = {}
         self.quarantine_error: Exception | None = None
+        self.table_down_for = 0  # calls
         self.notes: list[Note] = []
         self.by_codedeploy: Callable[[StepInput], None] = lambda _: None
         self.end_by_codedeploy: Callable[[DeploymentInput], None] = lambda _: None
@@ -344,6 +345,9 @@ class Script:
 
     @activity.defn
     async def refuse_quarantined(self, order: QuarantineCheckInput) -> None:
+        if self.table_down_for:
+            self.table_down_for -= 1
+            raise RuntimeError("the table does not answer")
         if order.sha in self.quarantined:
             raise ApplicationError("quarantined", type="Quarantined", non_retryable=True)
 

@@ -1,6 +1,6 @@
 """Preflight, smoke and quarantine: what stops a release before, and after, users met it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -91,6 +91,19 @@ async def test_commit_that_was_rolled_back_is_quarantined(release_system):
         await again.result()
 
     assert "quarantined" in str(refused.value.cause)
+
+
+async def test_quarantine_that_cannot_be_asked_is_waited_for(release_system):
+    """A table that is down for a while neither lets a commit pass nor fails its promotion."""
+    release_system.script.table_down_for = 8  # more than any other call to AWS is tried
+    handle = await release_system.promote()
+    for _ in range(8):
+        await release_system.environment.fast_forward(handle, timedelta(minutes=1))
+    await release_system.until(handle, lambda s: s.stage is not Stage.BUILD)
+
+    assert release_system.script.table_down_for == 0
+    await handle.signal("abort")
+    await handle.result()
 
 
 async def test_abort_quarantines_nothing(release_system):

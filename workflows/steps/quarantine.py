@@ -24,7 +24,7 @@ async def refuse_quarantined(state: PromotionState) -> None:
             ),
         ),
         summary="what was put back past the releases",
-        **options.AWS_CALL,
+        **options.ADMISSION,
     )
     for note in notes:
         state.note(note.hand.value, note.by, None, f"{note.reason} ({note.at:%Y-%m-%d %H:%M} UTC)")
@@ -32,7 +32,7 @@ async def refuse_quarantined(state: PromotionState) -> None:
         Quarantine.refuse_quarantined,
         QuarantineCheckInput(table=policy.table_name("prod"), sha=request.sha),
         summary="is the commit quarantined?",
-        **options.AWS_CALL,
+        **options.ADMISSION,
     )
 
 
