@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from template_parts import INFRA, actions, template
@@ -11,7 +13,7 @@ from infra.local.template import alarms, resolved
 from release.alarms import rollback_alarms
 
 # CloudFormation's linter and SAM's translator pin an older pydantic than ours
-BIN = INFRA.parent / ".venv/envs/ministack/bin"
+BIN = Path(sys.prefix) / "envs/ministack/bin"
 PYTHON, CFN_LINT = str(BIN / "python"), str(BIN / "cfn-lint")
 TRANSLATE = """
 import json, sys
