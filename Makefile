@@ -42,7 +42,7 @@ bench-rollout: $(ENVS)/bench-rollout/.installed
 
 $(ENVS)/bench-rollout/.installed: requirements/bench-rollout.txt | .venv/.installed
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --require-hashes -r $<
+	$(@D)/bin/pip install --quiet --no-deps --require-hashes -r $<
 	touch $@
 
 # 200 rollback drills on a laptop cloud: from a red alarm to all traffic on the baseline
@@ -54,14 +54,15 @@ histories: .venv/.installed
 	$(V)/pytest -q tests/flow/record_histories.py
 
 # ministack pins an older botocore than ours, and a Lambda must see only what AWS gives it:
-# hence three environments in one folder
+# hence three environments in one folder. The lock files are complete: with --no-deps an older pip
+# does not stumble over a newer release of a package that another one wants with an extra
 .venv/.installed: requirements/dev.txt requirements/ministack.txt requirements/lambda-runtime.txt
 	$(PYTHON) -m venv .venv
-	$(V)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(V)/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 	$(PYTHON) -m venv $(ENVS)/ministack
-	$(ENVS)/ministack/bin/pip install --quiet --require-hashes -r requirements/ministack.txt
+	$(ENVS)/ministack/bin/pip install --quiet --no-deps --require-hashes -r requirements/ministack.txt
 	$(PYTHON) -m venv $(ENVS)/lambda-runtime
-	$(ENVS)/lambda-runtime/bin/pip install --quiet --require-hashes -r requirements/lambda-runtime.txt
+	$(ENVS)/lambda-runtime/bin/pip install --quiet --no-deps --require-hashes -r requirements/lambda-runtime.txt
 	touch $@
 
 # what tests/github holds us to; of every GitHub's description, plain and spelled out, one is read

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -34,7 +35,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         ["config", "user.email", "test@localhost"],
     ):
         subprocess.run(["git", "-C", str(repository), *command], check=True)
-    before = dict(os.environ)
     wanted = LaptopSettings(
         state_dir=folder / "state",
         repository=repository,
@@ -43,7 +43,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         worker_command=[sys.executable, "-c", WORKER],
     )
     try:
-        state = laptop_commands.up(wanted, attached=True, first="main")
+        with mock.patch.dict(os.environ):  # what `up` leaves in it concerns no other test
+            state = laptop_commands.up(wanted, attached=True, first="main")
+            clients = AwsClients.from_environment()
         commits = Commits(repository, "main")
         sha = commits.resolve("main")
         order = ChecksInput(
@@ -62,8 +64,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
             limits=limits(),
             alarm_period_seconds=alarm_period_seconds(CLOCK_FACTOR),
         )
-        yield Cloud(state.addresses.staging, repository, AwsClients.from_environment(), order)
+        yield Cloud(state.addresses.staging, repository, clients, order)
     finally:
         laptop_cloud.stop(wanted.state_dir, progress=print)
-        os.environ.clear()
-        os.environ.update(before)
