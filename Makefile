@@ -6,7 +6,7 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test lint types security-scan coverage bench-price-api bench-rollout bench-rollback histories lock clean
+.PHONY: demo test lint types security-scan coverage bench-price-api bench-rollout bench-rollback bench-orchestration histories lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -48,6 +48,10 @@ $(ENVS)/bench-rollout/.installed: requirements/bench-rollout.txt | .venv/.instal
 # 200 rollback drills on a laptop cloud: from a red alarm to all traffic on the baseline
 bench-rollback: .venv/.installed
 	@$(V)/python -m bench.rollback $(ARGS)
+
+# what a promotion costs Temporal and its workers: bench/orchestration/README.md
+bench-orchestration: .venv/.installed
+	@$(V)/python -m bench.orchestration $(ARGS)
 
 # what tests/flow/test_replay.py replays; again only after the flow was changed on purpose
 histories: .venv/.installed

@@ -1,0 +1,128 @@
+"""Many promotions at once: started, let in by their approvers, and followed to their end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from infra.local.settings import PROJECT_ROOT
+from release.policy import Policy, parse_policy
+from release.promotion import PromotionRequest, PromotionStatus, Stage
+from settings import TASK_QUEUE
+from workflows.promotion import PromotionWorkflow
+
+Given = TypeVar("Given")
+Got = TypeVar("Got")
+Handle = WorkflowHandle[PromotionWorkflow, Any]
+_AT_ONCE = 40  # calls to the server that are under way
+_PATIENCE_SECONDS = 3600
+
+
+class Promotions:
+    """Promotions by the project's own policy, of many services; commits count from `first`."""
+
+    def __init__(self, client: Client, services: int, first: int = 0) -> None:
+        self._first = first
+        self._client = client
+        self._services = services
+        self._policy = parse_policy((PROJECT_ROOT / "release.toml").read_text())
+        self.handles: list[Handle] = []
+        self.requests: list[PromotionRequest] = []
+
+    async def start(self, count: int) -> None:
+        """All are started, with their manual items signed off."""
+
+        async def one(number: int) -> tuple[PromotionRequest, Handle]:
+            request = PromotionRequest(
+                sha=f"{number:040x}",
+                version=f"1.{number}.0",
+                requested_by="dora",
+                policy=self._of(number % self._services),
+            )
+            handle = await self._client.start_workflow(
+                PromotionWorkflow.run, request, id=request.workflow_id, task_queue=TASK_QUEUE
+            )
+            for item in self._policy.checklist.items():
+                if item.manual:
+                    by = self._policy.approval.roles[item.manual[0]].people[0]
+                    await handle.signal("sign_off", {"item": item.id, "by": by})
+            return request, handle
+
+        for request, handle in await _few_at_once(one, range(self._first, self._first + count)):
+            self.requests.append(request)
+            self.handles.append(handle)
+
+    def _of(self, number: int) -> Policy:
+        """The project's policy, of another service."""
+        return self._policy.model_copy(update={"service": f"service-{number}"})
+
+    async def wait_for_the_question(self) -> None:
+        """Every promotion waits for its approvers."""
+
+        async def asked(handle: Handle) -> None:
+            await self._until(handle, lambda status: bool(status.digest))
+
+        await _few_at_once(asked, self.handles)
+
+    async def approve(self) -> None:
+        """Both leads say yes, once each promotion."""
+        await _few_at_once(approve, self.handles)
+
+    async def see_through(self) -> list[str]:
+        """How each promotion ended; who is asked again says yes again."""
+
+        async def end(handle: Handle) -> str:
+            following = asyncio.create_task(handle.result())
+            while not following.done():
+                await asyncio.wait([following], timeout=20)
+                if not following.done() and await self._is_asking(handle):
+                    await approve(handle)
+            return str((await following).outcome)
+
+        return list(await asyncio.gather(*(end(handle) for handle in self.handles)))
+
+    async def _is_asking(self, handle: Handle) -> bool:
+        status = await _status(handle)
+        return bool(
+            status and status.stage is Stage.APPROVAL and status.digest and not status.votes
+        )
+
+    async def _until(self, handle: Handle, condition: Callable[[PromotionStatus], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            status = await _status(handle)
+            if status is not None and condition(status):
+                return
+            await asyncio.sleep(0.5)
+        raise TimeoutError(f"{handle.id} is not asking for its approval")
+
+
+async def approve(handle: Handle) -> None:
+    """Both leads' yes, in the order of their names."""
+    for name in ("alice", "bob"):
+        try:
+            await handle.signal("approve", {"approver": name, "comment": "go"})
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:  # ended meanwhile
+                raise
+
+
+async def _status(handle: Handle) -> PromotionStatus | None:
+    """None while no worker answers: one was killed, its promotions wait for another."""
+    try:
+        return await handle.query(PromotionWorkflow.status)
+    except RPCError:
+        return None
+
+
+async def _few_at_once(work: Callable[[Given], Awaitable[Got]], of: Iterable[Given]) -> list[Got]:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(given: Given) -> Got:
+        async with gate:
+            return await work(given)
+
+    return list(await asyncio.gather(*(one(given) for given in of)))
