@@ -5,7 +5,6 @@ import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -46,7 +45,8 @@ from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
-from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from connection.worker_options import ACTIVITY_SLOTS, worker_options
+from settings import Settings, TemporalSettings, connect_to_temporal_config
 from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
@@ -64,7 +64,6 @@ WORKFLOWS = [
     IncidentWorkflow,
     RollbackDrillWorkflow,
 ]
-_MAX_ACTIVITIES = 20
 
 
 def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[Any]:
@@ -150,6 +149,7 @@ def _github(settings: Settings, aws: AwsClients) -> httpx.Client:
 async def main() -> None:
     """Runs until SIGTERM or Ctrl-C; activities under way get 10 s to end."""
     log = structlog.get_logger()
+    options = worker_options(TemporalSettings.from_environment())
     config: Any = connect_to_temporal_config()
     client = await Client.connect(**config, data_converter=pydantic_data_converter)
     settings = Settings.from_environment()
@@ -159,22 +159,16 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with ThreadPoolExecutor(max_workers=_MAX_ACTIVITIES) as executor:
+    with ThreadPoolExecutor(max_workers=ACTIVITY_SLOTS) as executor:
         async with Worker(
             client,
-            task_queue=TASK_QUEUE,
             workflows=WORKFLOWS,
             activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
-            max_concurrent_activities=_MAX_ACTIVITIES,
-            # a dead worker's workflows move to a live one after this, instead of after 10 s
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
-            max_heartbeat_throttle_interval=timedelta(seconds=1),
-            default_heartbeat_throttle_interval=timedelta(seconds=1),
-            graceful_shutdown_timeout=timedelta(seconds=8),
+            **options,
         ):
             print("worker ready", flush=True)
-            log.info("worker ready", task_queue=TASK_QUEUE, target=config["target_host"])
+            log.info("worker ready", task_queue=options["task_queue"], target=config["target_host"])
             await stop.wait()
 
 

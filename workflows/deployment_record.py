@@ -1,6 +1,7 @@
 """The deployment record of what no promotion did: a rollback leaves it to a child of its own."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -13,7 +14,7 @@ from release.deployments import known_by_name
 from workflows.records.deployment import record_deployments
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class DeploymentRecordWorkflow:
     """A child that goes on when its parent has ended."""
 

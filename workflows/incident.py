@@ -3,6 +3,7 @@
 import asyncio
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -19,7 +20,7 @@ from workflows.records.incident import report
 from workflows.records.notice import PACKET_FOLLOWS
 
 
-@workflow.defn
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class IncidentWorkflow:
     """Left behind by a rollback of a release that had been completed."""
 

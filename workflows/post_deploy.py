@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
@@ -56,7 +57,8 @@ WATCHING = "watching"
 """The search attribute `ReleaseStage` meanwhile."""
 
 
-@workflow.defn
+# PINNED: a day is short enough to keep a worker for, and its rounds need no patches then
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class PostDeployWorkflow:
     """Watches a release that has all of production's traffic; every look is an activity's."""
 

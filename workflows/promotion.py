@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -61,7 +62,8 @@ from workflows.steps.wait_for_approval import wait_for_approval
 MOST_QUESTIONS = 10
 
 
-@workflow.defn
+# PINNED: it ends on the build that it began on, so a new build changes no promotion under way
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
 class PromotionWorkflow:
     """Promotes one commit, or puts everything back."""
 
