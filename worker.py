@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import structlog
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from activities.admission import Admission
@@ -45,8 +44,9 @@ from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
+from connection.connect import client_options
 from connection.worker_options import ACTIVITY_SLOTS, worker_options
-from settings import Settings, TemporalSettings, connect_to_temporal_config
+from settings import Settings, TemporalSettings
 from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
@@ -149,9 +149,9 @@ def _github(settings: Settings, aws: AwsClients) -> httpx.Client:
 async def main() -> None:
     """Runs until SIGTERM or Ctrl-C; activities under way get 10 s to end."""
     log = structlog.get_logger()
-    options = worker_options(TemporalSettings.from_environment())
-    config: Any = connect_to_temporal_config()
-    client = await Client.connect(**config, data_converter=pydantic_data_converter)
+    temporal = TemporalSettings.from_environment()
+    config, options = client_options(temporal), worker_options(temporal)
+    client = await Client.connect(**config)
     settings = Settings.from_environment()
     if settings.accepts_claims and not _is_loopback(config["target_host"]):
         # a laptop's worker at a shared server would let names alone into production

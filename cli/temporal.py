@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 from temporalio.client import (
     Client,
@@ -12,11 +11,12 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.errors import CliError, Refused, Unreachable
-from settings import connect_to_temporal_config
+from connection.connect import client_options
+from connection.errors import KeyringError
+from settings import TemporalSettings
 
 RPC_TIMEOUT = timedelta(seconds=15)
 PROOF_TIMEOUT = timedelta(seconds=75)  # an approval's answer waits for its proof, a minute at most
@@ -25,12 +25,13 @@ PROOF_TIMEOUT = timedelta(seconds=75)  # an approval's answer waits for its proo
 @asynccontextmanager
 async def temporal(identity: str) -> AsyncIterator[Client]:
     """A connected client; what goes wrong inside becomes one clear line."""
-    config: Any = connect_to_temporal_config()
+    try:
+        config = client_options(TemporalSettings.from_environment())
+    except KeyringError as error:
+        raise Unreachable(str(error)) from error
     target = config["target_host"]
     try:
-        client = await asyncio.wait_for(
-            Client.connect(**config, data_converter=pydantic_data_converter, identity=identity), 10
-        )
+        client = await asyncio.wait_for(Client.connect(**config, identity=identity), 10)
     except (RuntimeError, TimeoutError) as error:
         raise Unreachable(
             f"Temporal does not answer at {target}; on a laptop start it with `starter.py up`"

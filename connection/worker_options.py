@@ -3,10 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from temporalio.common import WorkerDeploymentVersion
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from settings import TASK_QUEUE, TemporalSettings
+from workflows.versioning import VersionedRunner
 
 # An activity is a thread that mostly waits for AWS. A promotion in production holds one slot for
 # as long as traffic moves; a dozen beside it is builds and checks. boto3's pool has 32.
@@ -34,18 +36,22 @@ def worker_options(settings: TemporalSettings) -> dict[str, Any]:
         "max_heartbeat_throttle_interval": timedelta(seconds=1),
         "default_heartbeat_throttle_interval": timedelta(seconds=1),
         "graceful_shutdown_timeout": GRACEFUL_SHUTDOWN,
-        "deployment_config": deployment_config(settings),
+        **_build(settings),
     }
 
 
-def deployment_config(settings: TemporalSettings) -> WorkerDeploymentConfig | None:
-    """The build by which Temporal tells this worker from others; None: it is any worker.
-
-    Each workflow class says what a new build means for it (`versioning_behavior`).
-    """
+def _build(settings: TemporalSettings) -> dict[str, Any]:
+    """The build by which Temporal tells this worker from others; without one it is any worker."""
     if not settings.build_id:
-        return None
+        return {}
     version = WorkerDeploymentVersion(
         deployment_name=settings.deployment, build_id=settings.build_id
     )
-    return WorkerDeploymentConfig(version=version, use_worker_versioning=True)
+    return {
+        "deployment_config": WorkerDeploymentConfig(
+            version=version,
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        ),
+        "workflow_runner": SandboxedWorkflowRunner(runner_class=VersionedRunner),
+    }

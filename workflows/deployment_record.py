@@ -1,7 +1,6 @@
 """The deployment record of what no promotion did: a rollback leaves it to a child of its own."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -14,7 +13,7 @@ from release.deployments import known_by_name
 from workflows.records.deployment import record_deployments
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class DeploymentRecordWorkflow:
     """A child that goes on when its parent has ended."""
 

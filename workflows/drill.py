@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -76,7 +75,7 @@ class NotMeasured(Exception):
         self.refused = refused
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class RollbackDrillWorkflow:
     """Measures one rollback; however it ends, the alias serves its baseline alone."""
 

@@ -3,7 +3,6 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -20,7 +19,7 @@ from workflows.records.incident import report
 from workflows.records.notice import PACKET_FOLLOWS
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class IncidentWorkflow:
     """Left behind by a rollback of a release that had been completed."""
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
@@ -57,8 +56,7 @@ WATCHING = "watching"
 """The search attribute `ReleaseStage` meanwhile."""
 
 
-# PINNED: a day is short enough to keep a worker for, and its rounds need no patches then
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class PostDeployWorkflow:
     """Watches a release that has all of production's traffic; every look is an activity's."""
 

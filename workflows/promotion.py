@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -62,8 +61,7 @@ from workflows.steps.wait_for_approval import wait_for_approval
 MOST_QUESTIONS = 10
 
 
-# PINNED: it ends on the build that it began on, so a new build changes no promotion under way
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class PromotionWorkflow:
     """Promotes one commit, or puts everything back."""
 

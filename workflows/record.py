@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     import release.audit_chain
@@ -38,7 +37,7 @@ PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class RecordWorkflow:
     """A child that a promotion leaves behind: what it waits for holds up no release."""
 

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -31,9 +30,7 @@ _BUILD: dict[str, Any] = options.BUILD | _WITHOUT_LIMIT | {"heartbeat_timeout": 
 _PUBLISH: dict[str, Any] = options.AWS_CALL | _WITHOUT_LIMIT
 
 
-# AUTO_UPGRADE: it may go on for ever and must never wait for a worker that is gone. What is
-# changed in here is therefore changed by `workflow.patched`; its history is replayed in tests/flow
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class RollbackWorkflow:
     """Points every function of the service at the version of a release that ran before."""
 
