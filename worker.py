@@ -1,6 +1,7 @@
 """The worker: settings → clients → activities → Worker. Run it as `python worker.py`."""
 
 import asyncio
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import structlog
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.admission import Admission
@@ -44,7 +46,9 @@ from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
-from connection.connect import client_options
+from connection.connect import client_options, enter_namespace
+from connection.problems import in_words
+from connection.telemetry import runtime, tracing
 from connection.worker_options import ACTIVITY_SLOTS, worker_options
 from settings import Settings, TemporalSettings
 from workflows.deployment_record import DeploymentRecordWorkflow
@@ -146,14 +150,24 @@ def _github(settings: Settings, aws: AwsClients) -> httpx.Client:
     return github_client(settings.github_api, token)
 
 
-async def main() -> None:
-    """Runs until SIGTERM or Ctrl-C; activities under way get 10 s to end."""
-    log = structlog.get_logger()
-    temporal = TemporalSettings.from_environment()
-    config, options = client_options(temporal), worker_options(temporal)
-    client = await Client.connect(**config)
+async def main(temporal: TemporalSettings) -> None:
+    """Runs until SIGTERM or Ctrl-C; activities under way get some seconds to end."""
+    with tracing(temporal) as interceptors:
+        config = client_options(temporal)
+        telling: dict[str, Any] = {"interceptors": interceptors, "runtime": runtime(temporal)}
+        try:
+            client = await Client.connect(**config, **telling)
+            await enter_namespace(client)
+            await work(client, worker_options(temporal))
+        except (RuntimeError, RPCError) as error:
+            raise RuntimeError(in_words(error, config)) from error
+
+
+async def work(client: Client, options: dict[str, Any]) -> None:
+    """Releases are worked on until somebody stops this process."""
+    target = client.service_client.config.target_host
     settings = Settings.from_environment()
-    if settings.accepts_claims and not _is_loopback(config["target_host"]):
+    if settings.accepts_claims and not _is_loopback(target):
         # a laptop's worker at a shared server would let names alone into production
         settings = replace(settings, accepts_claims=False)
     stop = asyncio.Event()
@@ -168,13 +182,18 @@ async def main() -> None:
             **options,
         ):
             print("worker ready", flush=True)
-            log.info("worker ready", task_queue=options["task_queue"], target=config["target_host"])
+            structlog.get_logger().info("worker ready", target=target)
             await stop.wait()
 
 
 if __name__ == "__main__":
+    code = 0
     try:
-        asyncio.run(main())
-    except RuntimeError as error:
-        print(f"the worker cannot start: {error}", file=sys.stderr)
-        sys.exit(1)
+        asyncio.run(main(TemporalSettings.from_environment()))
+    except (RuntimeError, ValueError) as error:
+        print(f"the worker cannot work: {error}", file=sys.stderr)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # the SDK can crash in interpreter teardown, after the work is done (temporalio/sdk-python#300)
+    os._exit(code)

@@ -3,3 +3,7 @@
 
 class KeyringError(RuntimeError):
     """Payloads cannot be encrypted or read; its text says what is missing."""
+
+
+class MetricsError(RuntimeError):
+    """Metrics cannot be served where the settings want them."""
