@@ -46,7 +46,7 @@ from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
-from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from settings import Settings, connect_to_temporal_config, task_queue
 from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
@@ -162,7 +162,7 @@ async def main() -> None:
     with ThreadPoolExecutor(max_workers=_MAX_ACTIVITIES) as executor:
         async with Worker(
             client,
-            task_queue=TASK_QUEUE,
+            task_queue=task_queue(),
             workflows=WORKFLOWS,
             activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
@@ -174,7 +174,7 @@ async def main() -> None:
             graceful_shutdown_timeout=timedelta(seconds=8),
         ):
             print("worker ready", flush=True)
-            log.info("worker ready", task_queue=TASK_QUEUE, target=config["target_host"])
+            log.info("worker ready", task_queue=task_queue(), target=config["target_host"])
             await stop.wait()
 
 
