@@ -1,4 +1,4 @@
-"""Another service, `examples/hello`, beside the price service: in the same Temporal, on AWS of its own."""
+"""Another service, `examples/hello`: in the Temporal of the price service, on AWS of its own."""
 
 import json
 import os
@@ -128,7 +128,9 @@ def greeted(hello: Hello) -> Iterator[Callable[[], set[str]]]:
     thread.join()
 
 
-def test_another_service_is_promoted_and_comes_back(hello: Hello, greeted: Any, laptop: Any) -> None:
+def test_another_service_is_promoted_and_comes_back(
+    hello: Hello, greeted: Any, laptop: Any
+) -> None:
     """A good commit takes all traffic without a failed answer; a bad one is put back."""
     good = hello.promote()
 

@@ -14,4 +14,4 @@ class Greeting(unittest.TestCase):
 
     def test_name_is_said(self) -> None:
         """The greeting has the name as it was given."""
-        self.assertEqual(greeting("Ada"), "Hello, Ada!")
+        assert greeting("Ada") == "Hello, Ada!"
