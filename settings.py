@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-TASK_QUEUE = "releases"
+
+def task_queue() -> str:
+    """Where the worker looks for work; services that share a Temporal namespace have one each."""
+    return os.environ.get("RELEASE_TASK_QUEUE", "releases")
 
 
 @dataclass(frozen=True)

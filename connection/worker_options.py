@@ -7,7 +7,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from settings import TASK_QUEUE, TemporalSettings
+from settings import TemporalSettings, task_queue
 from workflows.versioning import VersionedRunner
 
 # An activity is a thread that mostly waits for AWS. A promotion in production holds one slot for
@@ -26,7 +26,7 @@ rung or a check is cancelled then, and goes on elsewhere. Give the process 10 s 
 def worker_options(settings: TemporalSettings) -> dict[str, Any]:
     """Arguments of `Worker`, but for its client, its workflows and its activities."""
     return {
-        "task_queue": TASK_QUEUE,
+        "task_queue": task_queue(),
         "max_concurrent_activities": ACTIVITY_SLOTS,
         "max_concurrent_workflow_tasks": _WORKFLOW_SLOTS,
         "max_cached_workflows": _CACHED_WORKFLOWS,

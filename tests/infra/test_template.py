@@ -25,7 +25,10 @@ json.dump(Translator({}, Parser()).translate(template, parameters), sys.stdout)
 VALUES = {"Service": "crypto-watch", "Environment": "prod", "AlarmPeriodSeconds": 60}
 
 
-@pytest.mark.parametrize("name", ["template.yaml", "account.yaml"])
+HELLO = "../examples/hello/infra/template.yaml"
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "account.yaml", HELLO])
 def test_template_is_valid(name):
     """By AWS's own linter, every rule of it."""
     command = [CFN_LINT, str(INFRA / name)]
@@ -53,17 +56,18 @@ def test_sam_translates_it():
 
 def test_no_yaml_alias_stands_in_a_template():
     """CloudFormation takes none: they only work where something resolves them first."""
-    for name in ("template.yaml", "account.yaml"):
+    for name in ("template.yaml", "account.yaml", HELLO):
         assert not re.search(r"(?m)[:\-\[ ] ?[&*][a-z]+\b(?!\))", (INFRA / name).read_text())
 
 
-def test_alarms_are_those_that_releases_watch():
+@pytest.mark.parametrize(("name", "service"), [("template.yaml", "crypto-watch"), (HELLO, "hello")])
+def test_alarms_are_those_that_releases_watch(name, service):
     """Preflight compares what stands in CloudWatch with these, field by field."""
     wanted = rollback_alarms(
-        "crypto-watch", "prod", "crypto-watch-api-prod", "live", "HttpApi", period_seconds=60
+        service, "prod", f"{service}-api-prod", "live", "HttpApi", period_seconds=60
     )
 
-    assert alarms(template("template.yaml"), VALUES) == wanted
+    assert alarms(template(name), VALUES | {"Service": service}) == wanted
 
 
 def test_alarms_tell_the_topic():

@@ -1,0 +1,153 @@
+"""Another service, `examples/hello`: in the Temporal of the price service, on AWS of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.git_command import git
+
+ROOT = Path(__file__).parents[2]
+CLOCK_FACTOR = 60
+BAD = '''
+
+_friendly = greeting
+
+
+def greeting(name: str) -> str:
+    """Fails for whoever is not in the examples."""
+    if name != "Ada":
+        raise LookupError(name)
+    return _friendly(name)
+'''
+
+
+class Hello:
+    """The service's repository, and `starter.py` run in it."""
+
+    def __init__(self, folder: Path, temporal: str) -> None:
+        self.folder = folder
+        self._environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "RELEASE_", "TEMPORAL_"))
+        } | {
+            # one Temporal for both services: each has a queue of its own
+            "TEMPORAL_ADDRESS": temporal,
+            "RELEASE_TASK_QUEUE": "hello",
+        }
+
+    def starter(self, *arguments: str, code: int = 0) -> str:
+        """What the command printed."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "starter.py"), *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """The promotion of main."""
+        found: dict[str, Any] = json.loads(self.starter("status", "main", "--json"))
+        return found
+
+    def until(self, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first status for which it holds."""
+        deadline = time.monotonic() + 90
+        while not what(status := self.status()):
+            assert status["outcome"] is None, status["reason"]
+            assert time.monotonic() < deadline, status
+            time.sleep(0.2)
+        return status
+
+    def promote(self) -> dict[str, Any]:
+        """Main, with its people's yes; its status at the end."""
+        self.starter("promote", "main", "--as", "dora")
+        self.until(lambda status: status["stage"] == "checklist")
+        self.starter("sign-off", "main", "used", "--as", "alice", "--note", "it greeted me")
+        self.until(lambda status: status["stage"] == "approval" and status["digest"])
+        self.starter("approve", "main", "--as", "alice")
+        return self.until(lambda status: status["outcome"] is not None)
+
+    def commit(self, subject: str) -> None:
+        git(self.folder, "commit", "--quiet", "--allow-empty", "--all", "--message", subject)
+
+
+@pytest.fixture
+def hello(laptop: Any, tmp_path: Path) -> Iterator[Hello]:
+    """Its repository, with a laptop cloud up in it."""
+    folder = tmp_path / "hello"
+    shutil.copytree(ROOT / "examples" / "hello", folder)
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "add", ".")
+    service = Hello(folder, laptop.state.addresses.temporal)
+    service.commit("feat: say hello")
+    service.commit("feat: say it again")
+    try:
+        service.starter("up", "--port", "all=0", "--clock", str(CLOCK_FACTOR))
+        yield service
+    finally:
+        service.starter("down")
+
+
+@pytest.fixture
+def greeted(hello: Hello) -> Iterator[Callable[[], set[str]]]:
+    """Somebody says hello 20 times a second; gives what was answered since it was asked last."""
+    state = json.loads((hello.folder / ".local" / "laptop.json").read_text())
+    stop, seen = threading.Event(), set()
+
+    def run() -> None:
+        with httpx.Client(base_url=state["addresses"]["prod"], timeout=10) as client:
+            while not stop.wait(0.05):
+                answer = client.get("/hello/Grace")
+                seen.add(f"{answer.status_code} {answer.text}")
+
+    def since() -> set[str]:
+        found = set(seen)
+        seen.clear()
+        return found
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield since
+    stop.set()
+    thread.join()
+
+
+def test_another_service_is_promoted_and_comes_back(
+    hello: Hello, greeted: Any, laptop: Any
+) -> None:
+    """A good commit takes all traffic without a failed answer; a bad one is put back."""
+    good = hello.promote()
+
+    assert good["outcome"] == "completed", good["reason"]
+    assert greeted() == {'200 {"message": "Hello, Grace!"}'}
+    ids = [promotion["id"] for promotion in json.loads(hello.starter("list", "--json"))]
+    assert good["workflow_id"] in ids
+
+    (hello.folder / "hello" / "app.py").open("a").write(BAD)
+    hello.commit("feat: greet faster")
+    bad = hello.promote()
+
+    assert bad["outcome"] == "rolled back", bad
+    assert bad["weight"] == 0
+    answers = greeted()
+    assert any(answer.startswith("500") for answer in answers), answers
+    time.sleep(0.5)
+    greeted()
+    time.sleep(0.5)
+    assert greeted() == {'200 {"message": "Hello, Grace!"}'}
