@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import structlog
+from botocore.exceptions import BotoCoreError
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
@@ -17,6 +18,8 @@ from temporalio.worker import Worker
 from activities.admission import Admission
 from activities.audit import Audits
 from activities.aws import AwsClients
+from activities.aws_faults import fault_of
+from activities.aws_retries import AwsFaults
 from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.codedeploy import CodeDeploy
@@ -166,6 +169,7 @@ async def main() -> None:
             workflows=WORKFLOWS,
             activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
+            interceptors=[AwsFaults()],
             max_concurrent_activities=_MAX_ACTIVITIES,
             # a dead worker's workflows move to a live one after this, instead of after 10 s
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
@@ -181,6 +185,8 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except RuntimeError as error:
-        print(f"the worker cannot start: {error}", file=sys.stderr)
+    except (RuntimeError, OSError, ValueError, BotoCoreError) as error:
+        fault = fault_of(error) if isinstance(error, BotoCoreError) else None
+        why = f"{fault.kind}: {fault.text}" if fault else str(error)
+        print(f"the worker cannot start: {why}", file=sys.stderr)
         sys.exit(1)
