@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import structlog
+from botocore.exceptions import BotoCoreError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -17,6 +18,8 @@ from temporalio.worker import Worker
 from activities.admission import Admission
 from activities.audit import Audits
 from activities.aws import AwsClients
+from activities.aws_faults import fault_of
+from activities.aws_retries import AwsFaults
 from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.codedeploy import CodeDeploy
@@ -179,6 +182,7 @@ async def work(client: Client, options: dict[str, Any]) -> None:
             workflows=WORKFLOWS,
             activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
+            interceptors=[AwsFaults()],
             **options,
         ):
             print("worker ready", flush=True)
@@ -190,8 +194,10 @@ if __name__ == "__main__":
     code = 0
     try:
         asyncio.run(main(TemporalSettings.from_environment()))
-    except (RuntimeError, ValueError) as error:
-        print(f"the worker cannot work: {error}", file=sys.stderr)
+    except (RuntimeError, OSError, ValueError, BotoCoreError) as error:
+        fault = fault_of(error) if isinstance(error, BotoCoreError) else None
+        why = f"{fault.kind}: {fault.text}" if fault else str(error)
+        print(f"the worker cannot work: {why}", file=sys.stderr)
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()

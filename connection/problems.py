@@ -6,6 +6,10 @@ from typing import Any
 from temporalio.service import RPCError
 
 _ADVICE = (
+    ("relative URL", "that is no address; write host:port"),
+    ("invalid target URL", "that is no address; write host:port"),
+    ("InvalidUri", "that is no address; write host:port"),
+    ("PrivateKeyParseError", "our TLS key cannot be read: look at TEMPORAL_TLS_CLIENT_KEY_PATH"),
     ("ConnectionRefused", "nothing listens there: is the server up, is TEMPORAL_ADDRESS right?"),
     ("dns error", "there is no such host: is TEMPORAL_ADDRESS right?"),
     ("Expired", "the server's certificate has expired"),
@@ -22,6 +26,7 @@ _ADVICE = (
     ),
     ("Unauthenticated", "it does not take this API key: it has expired, or set TEMPORAL_API_KEY"),
     ("PermissionDenied", "this API key or certificate may not work in that namespace"),
+    ("ResourceExhausted", "too many calls in this namespace; try again in a minute"),
     (
         "connection closed",
         "it hung up: it does not take this client certificate, or it expects none",
@@ -44,7 +49,7 @@ def in_words(error: BaseException, config: dict[str, Any]) -> str:
     for sign, advice in _ADVICE:
         if sign in whole:
             return f"Temporal at {target}: {advice}"
-    return f"Temporal at {target}: {error}"
+    return f"Temporal at {target}: {str(error) or 'it does not answer'}"
 
 
 def _expired(tls: Any) -> datetime | None:
