@@ -47,9 +47,22 @@ class Hello:
             "RELEASE_TASK_QUEUE": "hello",
         }
 
-    def starter(self, *arguments: str, code: int = 0) -> str:
+    def starter(self, *arguments: str) -> str:
         """What the command printed."""
-        done = subprocess.run(
+        done = self._run(*arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def eventually(self, *arguments: str) -> str:
+        """What the command prints once there is something to print."""
+        deadline = time.monotonic() + 60
+        while (done := self._run(*arguments)).returncode:
+            assert time.monotonic() < deadline, done.stderr
+            time.sleep(0.5)
+        return done.stdout
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, str(ROOT / "starter.py"), *arguments],
             cwd=self.folder,
             env=self._environment,
@@ -58,8 +71,6 @@ class Hello:
             timeout=120,
             check=False,
         )
-        assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def status(self) -> dict[str, Any]:
         """The promotion of main."""
@@ -165,5 +176,7 @@ def test_another_service_is_promoted_and_comes_back(hello: Hello, greeted: Greet
     assert any(answer.startswith("500") for answer in greeted.so_far())
     greeted.next(3)  # they may have been under way
     assert greeted.next(20) == {GREETING}
+    assert "**Are users safe now?** **Yes.**" in hello.eventually("incident", "main")
+    assert bad["sha"][:12] in hello.starter("quarantine", "list")
     ids = [found["id"] for found in json.loads(hello.starter("list", "--json"))]
     assert {good["workflow_id"], bad["workflow_id"]} <= set(ids)
