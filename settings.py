@@ -38,6 +38,28 @@ class Settings:
         )
 
 
+@dataclass(frozen=True)
+class TemporalSettings:
+    """How this process takes part in Temporal; each is off unless it is named."""
+
+    deployment: str
+    build_id: str
+    metrics_address: str
+    traces_endpoint: str
+    payload_key_secret: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Settings of `RELEASE_*`, and OpenTelemetry's own name for where traces go."""
+        return cls(
+            deployment=os.environ.get("RELEASE_DEPLOYMENT", "crypto-watch-release"),
+            build_id=os.environ.get("RELEASE_BUILD_ID", ""),
+            metrics_address=os.environ.get("RELEASE_METRICS_ADDRESS", ""),
+            traces_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+            payload_key_secret=os.environ.get("RELEASE_PAYLOAD_KEY_SECRET", ""),
+        )
+
+
 def connect_to_temporal_config() -> dict[str, object]:
     """Arguments of `Client.connect`: a profile of `temporal.toml` and `TEMPORAL_*` variables."""
     from temporalio.envconfig import ClientConfig

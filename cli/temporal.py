@@ -12,11 +12,13 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.errors import CliError, Refused, Unreachable
-from settings import connect_to_temporal_config
+from connection.connect import client_options
+from connection.errors import KeyringError
+from connection.telemetry import tracing
+from settings import TemporalSettings
 
 RPC_TIMEOUT = timedelta(seconds=15)
 PROOF_TIMEOUT = timedelta(seconds=75)  # an approval's answer waits for its proof, a minute at most
@@ -25,12 +27,21 @@ PROOF_TIMEOUT = timedelta(seconds=75)  # an approval's answer waits for its proo
 @asynccontextmanager
 async def temporal(identity: str) -> AsyncIterator[Client]:
     """A connected client; what goes wrong inside becomes one clear line."""
-    config: Any = connect_to_temporal_config()
+    settings = TemporalSettings.from_environment()
+    with tracing(settings) as interceptors:
+        async with _connected(settings, identity=identity, interceptors=interceptors) as client:
+            yield client
+
+
+@asynccontextmanager
+async def _connected(settings: TemporalSettings, **ours: Any) -> AsyncIterator[Client]:
+    try:
+        config = client_options(settings)
+    except KeyringError as error:
+        raise Unreachable(str(error)) from error
     target = config["target_host"]
     try:
-        client = await asyncio.wait_for(
-            Client.connect(**config, data_converter=pydantic_data_converter, identity=identity), 10
-        )
+        client = await asyncio.wait_for(Client.connect(**config, **ours), 10)
     except (RuntimeError, TimeoutError) as error:
         raise Unreachable(
             f"Temporal does not answer at {target}; on a laptop start it with `starter.py up`"

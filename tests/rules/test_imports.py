@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {".venv", ".local", "tests"}
 OURS = {
-    *("activities", "api_lambda", "bench", "cli", "infra", "release", "workflows"),
+    *("activities", "api_lambda", "bench", "cli", "connection", "infra", "release", "workflows"),
     *("settings", "starter", "tests", "worker"),
 }
 NOT_IN_WORKFLOWS = ("datetime.now", "datetime.utcnow", "date.today", "time.time", "time.monotonic")
