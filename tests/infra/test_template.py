@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from template_parts import INFRA, actions, template
 
-from infra.local.template import alarms, resolved
+from infra.local.template import alarms, resolved, scheduled
 from release.alarms import rollback_alarms
 
 # CloudFormation's linter and SAM's translator pin an older pydantic than ours
@@ -133,3 +133,9 @@ def test_functions_may_do_what_they_do_and_no_more():
     assert actions(resources["GuardRole"]) - logs == {
         *("lambda:GetAlias", "lambda:UpdateAlias", "cloudwatch:DescribeAlarms")
     }
+
+
+def test_schedule_of_a_service_is_read_from_its_template():
+    """A new environment runs once what its schedule runs; the guard has no alias and waits."""
+    assert scheduled(template("template.yaml"), VALUES) == ["crypto-watch-fetcher-prod"]
+    assert scheduled(template(HELLO), VALUES) == []

@@ -18,6 +18,7 @@ from tests.git_command import git
 
 ROOT = Path(__file__).parents[2]
 CLOCK_FACTOR = 60
+GREETING = '200 {"message": "Hello, Grace!"}'
 BAD = '''
 
 _friendly = greeting
@@ -46,9 +47,22 @@ class Hello:
             "RELEASE_TASK_QUEUE": "hello",
         }
 
-    def starter(self, *arguments: str, code: int = 0) -> str:
+    def starter(self, *arguments: str) -> str:
         """What the command printed."""
-        done = subprocess.run(
+        done = self._run(*arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def eventually(self, *arguments: str) -> str:
+        """What the command prints once there is something to print."""
+        deadline = time.monotonic() + 60
+        while (done := self._run(*arguments)).returncode:
+            assert time.monotonic() < deadline, done.stderr
+            time.sleep(0.5)
+        return done.stdout
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, str(ROOT / "starter.py"), *arguments],
             cwd=self.folder,
             env=self._environment,
@@ -57,8 +71,6 @@ class Hello:
             timeout=120,
             check=False,
         )
-        assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def status(self) -> dict[str, Any]:
         """The promotion of main."""
@@ -104,50 +116,67 @@ def hello(laptop: Any, tmp_path: Path) -> Iterator[Hello]:
         service.starter("down")
 
 
-@pytest.fixture
-def greeted(hello: Hello) -> Iterator[Callable[[], set[str]]]:
-    """Somebody says hello 20 times a second; gives what was answered since it was asked last."""
-    state = json.loads((hello.folder / ".local" / "laptop.json").read_text())
-    stop, seen = threading.Event(), set()
+class Greeted:
+    """Somebody says hello to production 20 times a second."""
 
-    def run() -> None:
-        with httpx.Client(base_url=state["addresses"]["prod"], timeout=10) as client:
-            while not stop.wait(0.05):
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self._seen: list[str] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=10) as client:
+            while not self._stop.wait(0.05):
                 answer = client.get("/hello/Grace")
-                seen.add(f"{answer.status_code} {answer.text}")
+                self._seen.append(f"{answer.status_code} {answer.text}")
 
-    def since() -> set[str]:
-        found = set(seen)
-        seen.clear()
-        return found
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield since
-    stop.set()
-    thread.join()
+    def so_far(self) -> set[str]:
+        """What was answered since this was asked last."""
+        seen, self._seen = self._seen, []
+        return set(seen)
+
+    def next(self, count: int) -> set[str]:
+        """What the next so many requests are answered."""
+        self.so_far()
+        deadline = time.monotonic() + 30
+        while len(self._seen) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return self.so_far()
 
 
-def test_another_service_is_promoted_and_comes_back(
-    hello: Hello, greeted: Any, laptop: Any
-) -> None:
+@pytest.fixture
+def greeted(hello: Hello) -> Iterator[Greeted]:
+    """Steady traffic."""
+    state = json.loads((hello.folder / ".local" / "laptop.json").read_text())
+    traffic = Greeted(state["addresses"]["prod"])
+    yield traffic
+    traffic.stop()
+
+
+def test_another_service_is_promoted_and_comes_back(hello: Hello, greeted: Greeted) -> None:
     """A good commit takes all traffic without a failed answer; a bad one is put back."""
     good = hello.promote()
 
     assert good["outcome"] == "completed", good["reason"]
-    assert greeted() == {'200 {"message": "Hello, Grace!"}'}
-    ids = [promotion["id"] for promotion in json.loads(hello.starter("list", "--json"))]
-    assert good["workflow_id"] in ids
+    assert greeted.so_far() == {GREETING}
 
-    (hello.folder / "hello" / "app.py").open("a").write(BAD)
+    app = hello.folder / "hello" / "app.py"
+    app.write_text(app.read_text() + BAD)
     hello.commit("feat: greet faster")
     bad = hello.promote()
 
-    assert bad["outcome"] == "rolled back", bad
-    assert bad["weight"] == 0
-    answers = greeted()
-    assert any(answer.startswith("500") for answer in answers), answers
-    time.sleep(0.5)
-    greeted()
-    time.sleep(0.5)
-    assert greeted() == {'200 {"message": "Hello, Grace!"}'}
+    assert (bad["outcome"], bad["weight"]) == ("rolled back", 0.0), bad["reason"]
+    assert any(answer.startswith("500") for answer in greeted.so_far())
+    greeted.next(3)  # they may have been under way
+    assert greeted.next(20) == {GREETING}
+    assert "**Are users safe now?** **Yes.**" in hello.eventually("incident", "main")
+    assert bad["sha"][:12] in hello.starter("quarantine", "list")
+    ids = [found["id"] for found in json.loads(hello.starter("list", "--json"))]
+    assert {good["workflow_id"], bad["workflow_id"]} <= set(ids)
