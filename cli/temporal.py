@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli.errors import CliError, Refused, Unreachable
 from connection.connect import client_options
-from connection.errors import KeyringError
+from connection.errors import SettingsError
 from connection.telemetry import tracing
 from settings import TemporalSettings
 
@@ -37,7 +37,7 @@ async def temporal(identity: str) -> AsyncIterator[Client]:
 async def _connected(settings: TemporalSettings, **ours: Any) -> AsyncIterator[Client]:
     try:
         config = client_options(settings)
-    except KeyringError as error:
+    except SettingsError as error:
         raise Unreachable(str(error)) from error
     target = config["target_host"]
     try:
