@@ -131,6 +131,16 @@ async def test_missing_profile_is_said_in_one_line():
     assert "Profile 'staging' not found" in said(TEMPORAL_PROFILE="staging")
 
 
+async def test_missing_certificate_file_is_said_in_one_line():
+    """It names the file."""
+    line = said(
+        TEMPORAL_TLS_CLIENT_CERT_PATH="/nowhere/cert.pem",
+        TEMPORAL_TLS_CLIENT_KEY_PATH="/nowhere/key.pem",
+    )
+
+    assert "/nowhere/cert.pem" in line
+
+
 async def test_own_expired_certificate_is_named(tmp_path):
     """The server only hangs up; the worker looks at its certificate itself."""
     ca = trustme.CA()

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 from temporalio import activity
@@ -623,8 +622,3 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
         ) as worker:
             system.worker_options = worker.config()
             yield system
-
-
-@pytest.fixture
-def histories_dir() -> Path:
-    return ROOT / "tests" / "flow" / "histories"
