@@ -19,7 +19,7 @@ lint: $(INSTALLED)
 	$(TOOLS)ruff check --output-format concise .
 
 types: $(INSTALLED)
-	$(TOOLS)mypy starter.py worker.py settings.py cli workflows activities release infra bench
+	$(TOOLS)mypy starter.py worker.py settings.py cli connection workflows activities release infra bench
 	cd api_lambda/prices && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
 	cd api_lambda/guard && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/guard .

@@ -7,9 +7,9 @@ from temporalio import activity
 
 from activities.inputs import AlarmsInput, Armed, ArmInput
 from release.alarms import (
-    METRICS_NAMESPACE,
     canary_alarm,
     canary_alarm_name,
+    metrics_namespace,
     rollback_alarm_names,
 )
 
@@ -87,7 +87,7 @@ class Watch:
     def _slow_ms(self, order: ArmInput) -> tuple[float, float] | None:
         """Frozen before the release: any threshold is valid, these give the test its power."""
         own = {"FunctionName": order.watched.function, "ExecutedVersion": order.baseline}
-        metric = _metric(METRICS_NAMESPACE, "WarmLatency", own)
+        metric = _metric(metrics_namespace(order.watched.service), "WarmLatency", own)
         p90, p99 = self._largest([(metric, "p90", 86400), (metric, "p99", 86400)], _DAY)
         return (p90, p99) if p90 and p99 else None
 

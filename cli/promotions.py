@@ -20,7 +20,7 @@ from release.decisions import Decision, impossible_quorum
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest, PromotionStatus, Stage, promotion_id
-from settings import TASK_QUEUE, Settings
+from settings import Settings, task_queue
 from workflows.details import summary
 from workflows.promotion import PromotionWorkflow
 from workflows.state import SERVICE, SHA, STAGE, VERSION
@@ -84,7 +84,7 @@ async def start(
             PromotionWorkflow.run,
             request,
             id=request.workflow_id,
-            task_queue=TASK_QUEUE,
+            task_queue=task_queue(),
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             static_summary=summary(request),

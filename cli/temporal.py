@@ -1,7 +1,6 @@
 """Temporal as the CLI uses it: a client, and its errors in a person's words."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,53 +12,43 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.errors import CliError, Refused, Unreachable
-from settings import connect_to_temporal_config
+from connection.connect import client_options
+from connection.errors import SettingsError
+from connection.problems import in_words
+from connection.telemetry import tracing
+from settings import TemporalSettings
 
 RPC_TIMEOUT = timedelta(seconds=15)
 PROOF_TIMEOUT = timedelta(seconds=75)  # an approval's answer waits for its proof, a minute at most
 
-_CREDENTIALS = "it does not know these credentials; renew TEMPORAL_API_KEY, or the profile's key"
-_PERMISSION = "these credentials may not do this; ask whoever grants access to the namespace"
-# what the SDK says of a failed connection → what it means
-_CONNECTING = (
-    ("ExpiredContext|NotValidAfter", "its TLS certificate has expired; its operator renews it"),
-    (
-        "alert.*(?i:certificate)",
-        "it refuses our TLS client certificate, which may have expired; look at "
-        "TEMPORAL_TLS_CLIENT_CERT_PATH",
-    ),
-    (
-        "InvalidCertificate",
-        "its TLS certificate is not one to trust; look at TEMPORAL_TLS_SERVER_CA_CERT_PATH and "
-        "TEMPORAL_TLS_SERVER_NAME",
-    ),
-    ("PrivateKeyParseError", "our TLS key cannot be read; look at TEMPORAL_TLS_CLIENT_KEY_PATH"),
-    ("code: Unauthenticated", _CREDENTIALS),
-    ("code: PermissionDenied", _PERMISSION),
-    ("invalid target URL|relative URL|InvalidUri", "that is no address; write host:port"),
-)
-_SAID = {
-    RPCStatusCode.UNAUTHENTICATED: _CREDENTIALS,
-    RPCStatusCode.PERMISSION_DENIED: _PERMISSION,
-    RPCStatusCode.RESOURCE_EXHAUSTED: "too many calls in this namespace; try again in a minute",
+_ASLEEP = ("nothing listens", "does not answer")
+_OURS = {
+    RPCStatusCode.UNAUTHENTICATED,
+    RPCStatusCode.PERMISSION_DENIED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
 }
 
 
 @asynccontextmanager
 async def temporal(identity: str) -> AsyncIterator[Client]:
     """A connected client; what goes wrong inside becomes one clear line."""
-    config = _config()
+    settings = TemporalSettings.from_environment()
+    with tracing(settings) as interceptors:
+        async with _connected(settings, identity=identity, interceptors=interceptors) as client:
+            yield client
+
+
+@asynccontextmanager
+async def _connected(settings: TemporalSettings, **ours: Any) -> AsyncIterator[Client]:
+    config = _options(settings)
     target = config["target_host"]
     try:
-        client = await asyncio.wait_for(
-            Client.connect(**config, data_converter=pydantic_data_converter, identity=identity), 10
-        )
+        client = await asyncio.wait_for(Client.connect(**config, **ours), 10)
     except (RuntimeError, TimeoutError, ValueError) as error:
-        raise Unreachable(f"Temporal at {target}: {_why_not_connected(str(error))}") from error
+        raise Unreachable(_not_connected(error, config)) from error
     try:
         yield client
     except WorkflowUpdateFailedError as error:
@@ -67,14 +56,8 @@ async def temporal(identity: str) -> AsyncIterator[Client]:
     except (WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowQueryFailedError) as error:
         raise Unreachable(_no_worker(target)) from error
     except RPCError as error:
-        if error.status in _SAID:
-            raise Unreachable(
-                f"Temporal at {target}: {_SAID[error.status]} ({error.message})"
-            ) from error
-        if error.status is RPCStatusCode.NOT_FOUND and "amespace" in error.message:
-            raise Unreachable(
-                f"Temporal at {target}: {error.message} set TEMPORAL_NAMESPACE, or the profile's"
-            ) from error
+        if error.status in _OURS or "amespace" in error.message:
+            raise Unreachable(in_words(error, config)) from error
         if error.status is RPCStatusCode.NOT_FOUND:
             raise CliError(f"no such promotion, or it has ended: {error}") from error
         if error.status in {RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}:
@@ -86,9 +69,11 @@ async def temporal(identity: str) -> AsyncIterator[Client]:
         raise Unreachable(f"Temporal at {target}: {error}") from error
 
 
-def _config() -> Any:
+def _options(settings: TemporalSettings) -> dict[str, Any]:
     try:
-        return connect_to_temporal_config()
+        return client_options(settings)
+    except SettingsError as error:
+        raise Unreachable(str(error)) from error
     except (OSError, RuntimeError, ValueError) as error:  # a profile or a file that is not there
         text = " ".join(str(error).split())
         raise Unreachable(
@@ -97,12 +82,10 @@ def _config() -> Any:
         ) from error
 
 
-def _why_not_connected(said: str) -> str:
-    """What to do about it; the SDK's own words are a Rust structure."""
-    return next(
-        (why for pattern, why in _CONNECTING if re.search(pattern, said)),
-        "it does not answer; on a laptop start it with `starter.py up`",
-    )
+def _not_connected(error: BaseException, config: dict[str, Any]) -> str:
+    line = in_words(error, config)
+    asleep = any(sign in line for sign in _ASLEEP)
+    return f"{line}; on a laptop start it with `starter.py up`" if asleep else line
 
 
 def _no_worker(target: str) -> str:

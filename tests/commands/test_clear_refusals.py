@@ -253,8 +253,8 @@ def _not_trusting(folder: Path, port: int) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("expired", "settings", "says"),
     [
-        (True, _trusting, "its TLS certificate has expired"),
-        (False, _not_trusting, "its TLS certificate is not one to trust"),
+        (True, _trusting, "the server's certificate has expired"),
+        (False, _not_trusting, "the server's certificate is signed by none that is trusted"),
     ],
 )
 def test_certificate_of_temporal(
@@ -274,7 +274,8 @@ def test_closed_port_of_temporal(starter) -> None:
     line = the_line(starter(*STATUS, TEMPORAL_ADDRESS="127.0.0.1:9"))
 
     assert line == (
-        "Temporal at 127.0.0.1:9: it does not answer; on a laptop start it with `starter.py up`"
+        "Temporal at 127.0.0.1:9: nothing listens there: is the server up, is TEMPORAL_ADDRESS "
+        "right?; on a laptop start it with `starter.py up`"
     )
 
 
