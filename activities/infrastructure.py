@@ -29,17 +29,23 @@ _USABLE = {
     *("IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"),
 }
 _MOST_REASONS = 3
+_LONGEST_VALUE = 60  # characters; of a longer one only the name is told
 
 
 class Infrastructure:
     """Plans and executes change sets; each has a name, so that a retry meets its own."""
 
     def __init__(
-        self, repository: Path, cloudformation: Any, pause: Pause = heartbeat_and_wait
+        self,
+        repository: Path,
+        cloudformation: Any,
+        pause: Pause = heartbeat_and_wait,
+        longest_wait_seconds: float = _LONGEST_WAIT_SECONDS,
     ) -> None:
         self._repository = repository
         self._cloudformation = cloudformation
         self._pause = pause
+        self._longest_wait_seconds = longest_wait_seconds
 
     @activity.defn
     def plan_infrastructure(self, order: PlanInput) -> InfrastructurePlan:
@@ -113,14 +119,14 @@ class Infrastructure:
 
     def _settled(self, name: str, usable: set[str] | None = _USABLE) -> dict[str, Any]:
         """The stack once nobody updates it."""
-        deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+        deadline = time.monotonic() + self._longest_wait_seconds
         while True:
             stack = self._stack(name)
             status = str(stack["StackStatus"])
             if not status.endswith("_IN_PROGRESS"):
                 break
             if time.monotonic() > deadline:
-                text = f"{name} is {status}, by somebody else, for {_LONGEST_WAIT_SECONDS:.0f} s"
+                text = f"somebody else is updating {name}, which is {status}"
                 raise _final(f"{text}; promote again when that has ended", "StackBusy")
             self._pause(_POLL_SECONDS)
         if usable is not None and status not in usable:
@@ -233,7 +239,7 @@ class Infrastructure:
 def _change(found: dict[str, Any]) -> ResourceChange:
     details = found.get("Details", [])
     properties = [_property(detail["Target"]) for detail in details]
-    texts = [_detail(detail["Target"]) for detail in details]
+    texts = [_detail(detail) for detail in details]
     return ResourceChange(
         logical_id=found["LogicalResourceId"],
         type=found["ResourceType"],
@@ -248,11 +254,16 @@ def _property(target: dict[str, Any]) -> str:
     return str(target.get("Name") or target["Attribute"])
 
 
-def _detail(target: dict[str, Any]) -> str:
-    before, after = target.get("BeforeValue"), target.get("AfterValue")
-    if before is None and after is None:
+def _detail(detail: dict[str, Any]) -> str:
+    target, cause = detail["Target"], detail.get("CausingEntity")
+    if cause:
+        word = "if" if detail.get("Evaluation") == "Dynamic" else "as"
+        return f"{_property(target)} {word} {cause} changes"
+    values = [target.get(key) or "nothing" for key in ("BeforeValue", "AfterValue")]
+    known = "BeforeValue" in target or "AfterValue" in target
+    if not known or any(len(value) > _LONGEST_VALUE for value in values):
         return _property(target)
-    return f"{_property(target)} {before or 'nothing'} → {after or 'nothing'}"
+    return f"{_property(target)} {' → '.join(values)}"
 
 
 def _no_plan(order: PlanInput, reason: str) -> ApplicationError:

@@ -71,6 +71,12 @@ class Commits:
                 )
         return policy
 
+    def template(self, sha: str, policy: Policy) -> str:
+        """The commit's template of an environment; empty where its policy names none."""
+        if policy.infrastructure is None:
+            return ""
+        return self._git("show", f"{sha}:{policy.infrastructure.template}") or ""
+
     def version(self, sha: str) -> str:
         """The commit's own tag, or the next version by the commits since the last one."""
         own = [version for version, commit in self.tags() if commit == sha]

@@ -135,6 +135,7 @@ def seed(state: LaptopState, first: str | None) -> None:
             rate_limit=RATE_LIMIT_PER_MINUTE,
             alarm_period_seconds=alarm_period_seconds(state.clock_factor),
             symbols=SYMBOLS,
+            template=repository.template(sha, policy),
         )
         try:
             create_environment(spec, state.environment())

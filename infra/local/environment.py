@@ -1,5 +1,5 @@
 """An environment of the service on the laptop: the stack of `infra/template.yaml`, and what an
-account has beside it: alarms that ministack cannot make, keys for the checks, first prices.
+account has beside it: keys for the checks, first prices.
 
 The first version of the functions is the stack's; every later one is published by a promotion.
 """
@@ -16,8 +16,7 @@ from infra.local.clients import Clients, already_there
 from infra.local.environment_spec import ALIAS, GUARD, KINDS, EnvironmentSpec
 from infra.local.first_record import put_first_record
 from infra.local.settings import Frozen
-from infra.local.stack import StackError, deploy_stack, parameters_of
-from infra.local.template import alarms, read_template
+from infra.local.stack import StackError, deploy_stack
 from release.api_keys import ApiKey, new_key
 
 _TEST_KEYS = 8  # as the checks of staging share them out: activities/staging.py
@@ -70,7 +69,7 @@ def create_environment(
     return EnvironmentReport(
         created=[spec.function(kind) for kind in (*KINDS, GUARD)] if is_new else [],
         versions={spec.function(kind): version for kind, version in versions.items()},
-        alarms=_put_alarms(clients.client("cloudwatch"), spec),
+        alarms=_alarms(clients.client("cloudwatch"), spec),
         fetched=_fetch_prices(lambda_, spec),
     )
 
@@ -120,16 +119,11 @@ def _create_test_api_keys(clients: Clients, spec: EnvironmentSpec) -> None:
             )
 
 
-def _put_alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:
-    # the front door counts an API's requests under the environment's name
-    values = parameters_of(spec) | {
-        "AlarmPeriodSeconds": spec.alarm_period_seconds,
-        "HttpApi": spec.name,
-    }
-    wanted = alarms(read_template(), values)
-    for alarm in wanted:
-        cloudwatch.put_metric_alarm(**alarm)
-    return [alarm["AlarmName"] for alarm in wanted]
+def _alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:
+    """The stack's, by their names."""
+    prefix = f"{spec.service}-backend-{spec.environment}-"
+    found = cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    return [alarm["AlarmName"] for alarm in found]
 
 
 def _fetch_prices(lambda_: Any, spec: EnvironmentSpec) -> dict[str, Any]:

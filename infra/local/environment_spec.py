@@ -25,6 +25,7 @@ class EnvironmentSpec(Frozen):
     rate_limit: int = Field(description="requests a minute and key")
     alarm_period_seconds: int
     symbols: list[str]
+    template: str = Field("", description="of the stack when it is new; empty: the project's own")
 
     @property
     def name(self) -> str:

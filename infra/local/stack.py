@@ -1,12 +1,11 @@
-"""An environment's stack: `infra/template.yaml`, made by CloudFormation as in an account."""
+"""An environment's stack, made by CloudFormation as in an account; promotions change it later."""
 
-import json
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
 from infra.local.environment_spec import EnvironmentSpec
-from infra.local.template import read_template, without_cloudwatch
+from infra.local.template import TEMPLATE, read_text
 
 _WAIT = {"Delay": 0.2, "MaxAttempts": 300}
 _OF_THE_FIRST_VERSION = ("ApiArtifact", "FetcherArtifact", "FirstVersion", "FirstCommit")
@@ -18,32 +17,32 @@ class StackError(Exception):
 
 
 def deploy_stack(cloudformation: Any, spec: EnvironmentSpec) -> bool:
-    """The stack is as the template says; whether it is new.
+    """The stack exists, with these parameters; whether it is new.
 
-    Of one that is there the first version is left as it was: promotions have published others.
+    Of one that is there the template is left as it was, for promotions change it, and so is the
+    first version, for they have published others.
     """
-    is_new = not _exists(cloudformation, spec.name)
-    parameters = [
-        _previous(name) if name in _OF_THE_FIRST_VERSION and not is_new else _given(name, value)
-        for name, value in parameters_of(spec).items()
-    ]
-    order = {
-        "StackName": spec.name,
-        "TemplateBody": json.dumps(without_cloudwatch(read_template())),
-        "Parameters": parameters,
-        "Capabilities": _CAPABILITIES,
-    }
+    had = _parameters(cloudformation, spec.name)
+    text = spec.template or TEMPLATE.read_text()
+    known = read_text(text)["Parameters"] if had is None else had
+    given = {name: value for name, value in parameters_of(spec).items() if name in known}
+    order = {"StackName": spec.name, "Capabilities": _CAPABILITIES}
     try:
-        if is_new:
-            cloudformation.create_stack(**order)
+        if had is None:
+            parameters = [_given(name, value) for name, value in given.items()]
+            cloudformation.create_stack(**order, TemplateBody=text, Parameters=parameters)
             _settled(cloudformation, "stack_create_complete", spec.name)
         else:
-            cloudformation.update_stack(**order)
+            parameters = [
+                _previous(name) if name in _OF_THE_FIRST_VERSION else _given(name, value)
+                for name, value in given.items()
+            ]
+            cloudformation.update_stack(**order, UsePreviousTemplate=True, Parameters=parameters)
             _settled(cloudformation, "stack_update_complete", spec.name)
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise StackError(f"stack {spec.name}: {error}") from error
-    return is_new
+    return had is None
 
 
 def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
@@ -64,13 +63,15 @@ def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
     }
 
 
-def _exists(cloudformation: Any, name: str) -> bool:
+def _parameters(cloudformation: Any, name: str) -> set[str] | None:
+    """The parameters of the stack that is there; None where there is none."""
     try:
-        return bool(cloudformation.describe_stacks(StackName=name)["Stacks"])
+        [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
-        return False
+        return None
+    return {parameter["ParameterKey"] for parameter in stack["Parameters"]}
 
 
 def _settled(cloudformation: Any, waiter: str, name: str) -> None:
