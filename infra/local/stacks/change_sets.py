@@ -18,7 +18,7 @@ Values = Callable[[str, str], tuple[Any, Any]]
 
 def corrected(document: bytes, recreation: Recreation, values: Values | None) -> bytes:
     """The answer of DescribeChangeSet as AWS would give it, as far as the emulator's diff goes."""
-    root = ElementTree.fromstring(document)  # noqa: S314  the emulator's own answer
+    root = parsed(document)
     changes = root.find(f".//{_N}Changes")
     if changes is not None:
         for change in _resources(changes):
@@ -34,6 +34,11 @@ def corrected(document: bytes, recreation: Recreation, values: Values | None) ->
     ElementTree.register_namespace("", NAMESPACE)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return text
+
+
+def parsed(document: bytes) -> ElementTree.Element:
+    """An answer of the emulator's own, in which nobody can have put entities."""
+    return ElementTree.fromstring(document)  # noqa: S314  # nosec B314
 
 
 def _rename(change: ElementTree.Element) -> None:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from infra.local.front_door.asgi import RawHeaders, Receive, Scope, Send, answer, read_body
 from infra.local.front_door.control_plane import ControlPlane
-from infra.local.stacks.change_sets import NAMESPACE, corrected
+from infra.local.stacks.change_sets import NAMESPACE, corrected, parsed
 from infra.local.stacks.recreation import Recreation
 from infra.local.stacks.stand_ins import with_stand_ins, without_stand_ins
 from infra.local.template import alarms, parameter_values, resolved
@@ -82,17 +82,17 @@ class StackApi:
             {"ChangeSetName": change_set} if change_set else {}
         )
         _, _, content = await self._ask(form, headers)
-        root = ElementTree.fromstring(content)  # noqa: S314  the emulator's own answer
+        root = parsed(content)
         return without_stand_ins(root.findtext(f".//{_N}TemplateBody", default="{}"))
 
     async def _parameters(self, stack: str, headers: RawHeaders) -> dict[str, str]:
         form = {"Action": "DescribeStacks", "Version": "2010-05-15", "StackName": stack}
         _, _, content = await self._ask(form, headers)
-        root = ElementTree.fromstring(content)  # noqa: S314  the emulator's own answer
+        root = parsed(content)
         return _parameters(root)
 
     async def _put_alarms(self, headers: RawHeaders, content: bytes) -> None:
-        root = ElementTree.fromstring(content)  # noqa: S314  the emulator's own answer
+        root = parsed(content)
         for member in root.iterfind(f".//{_N}Stacks/{_N}member"):
             name = member.findtext(f"{_N}StackName", default="")
             update = ElementTree.tostring(member).decode()
