@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from typing import Any
-from xml.etree import ElementTree  # nosec B405  the emulator's answers alone
+from xml.etree import ElementTree  # nosec B405
 
 from infra.local.stacks.recreation import Recreation
 from infra.local.stacks.stand_ins import real_property, real_type

@@ -7,7 +7,7 @@ that answer is given. An alarm that a template drops is removed, if this process
 import asyncio
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
-from xml.etree import ElementTree  # nosec B405  the emulator's answers alone
+from xml.etree import ElementTree  # nosec B405
 
 from infra.local.front_door.asgi import RawHeaders, Receive, Scope, Send, answer, read_body
 from infra.local.front_door.control_plane import ControlPlane
