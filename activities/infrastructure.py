@@ -224,9 +224,11 @@ class Infrastructure:
 
     def _why(self, stack: str) -> str:
         """What failed in the stack's last update, the first of it first."""
-        answer = self._cloudformation.describe_stack_events(StackName=stack)
+        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(
+            StackName=stack
+        )
         reasons = []
-        for event in answer["StackEvents"]:  # the newest first
+        for event in (one for page in pages for one in page["StackEvents"]):  # the newest first
             status, name = event["ResourceStatus"], event["LogicalResourceId"]
             if name == stack and status == "UPDATE_IN_PROGRESS":
                 break
@@ -247,6 +249,7 @@ def _change(found: dict[str, Any]) -> ResourceChange:
         replacement=Replacement(found.get("Replacement", "False")),
         properties=tuple(dict.fromkeys(properties)),
         details=tuple(dict.fromkeys(texts)),
+        is_certain=not details or any(d.get("Evaluation") != "Dynamic" for d in details),
     )
 
 

@@ -20,6 +20,7 @@ from release.audit_events import (
 from release.audit_messages import told
 from release.change_set import InfrastructurePlan
 from release.checklist import ItemState
+from release.infrastructure import diff_lines
 from release.message import Message
 from release.promotion import Artifact, Stage, StepJudgement
 from release.verdict import CheckResult
@@ -141,7 +142,7 @@ def _infrastructure(done: list[Call]) -> tuple[StackChange, ...]:
     return tuple(
         StackChange(
             stack=stack,
-            changes=tuple(change.text() for change in plan.changes),
+            changes=tuple(diff_lines(plan)),
             ended=executed[stack].ended if stack in executed else None,
             failure=executed[stack].failure if stack in executed else "",
         )

@@ -36,6 +36,9 @@ class ResourceChange(Message):
     replacement: Replacement = Replacement.NEVER
     properties: tuple[str, ...] = Field((), description="what of it changes, in CloudFormation's")
     details: tuple[str, ...] = Field((), description="each property with its values, if known")
+    is_certain: bool = Field(
+        True, description="false: only if another resource's change gives it another value"
+    )
 
     def text(self) -> str:
         """ "Modify ApiLogs (AWS::Logs::LogGroup): RetentionInDays 30 → 60"."""

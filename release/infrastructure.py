@@ -71,10 +71,19 @@ def uncovered(
 
 
 def diff_lines(plan: InfrastructurePlan) -> list[str]:
-    """The changes as people read them, one each; of very many the first."""
-    lines = [change.text() for change in plan.changes[:_MOST_SHOWN]]
-    more = len(plan.changes) - len(lines)
-    return [*lines, f"and {more} more"] if more else lines
+    """The changes as people read them, one each; of very many the first.
+
+    What may follow from them, but for what is refused or may be replaced, is one line.
+    """
+    plain = [change for change in plan.changes if change.is_certain or _goes(change)]
+    follows = [change.logical_id for change in plan.changes if change not in plain]
+    lines = [change.text() for change in plain[:_MOST_SHOWN]]
+    more = len(plain) - len(lines)
+    return [
+        *lines,
+        *([f"and {more} more"] if more else []),
+        *([f"and what may follow from it: {', '.join(follows)}"] if follows else []),
+    ]
 
 
 def _goes(change: ResourceChange) -> bool:

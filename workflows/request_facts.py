@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from release.policy import alarm_period_seconds
 
 from release.decisions import counts
-from release.infrastructure import ITEM
+from release.infrastructure import ITEM, diff_lines
 from workflows.state import PromotionState, address
 
 PERFORMANCE = "Performance Testing"
@@ -85,6 +85,6 @@ def _infrastructure(state: PromotionState) -> StackDiff | None:
         return None
     return StackDiff(
         stack=known.prod.stack,
-        changes=tuple(change.text() for change in known.prod.changes),
+        changes=tuple(diff_lines(known.prod)),
         waived=tuple(WaivedItem(item=ITEM, by=w.by, reason=w.reason) for w in known.waivers),
     )

@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.infrastructure import NOT_EXECUTED
 from release.change_set import Action, Replacement, ResourceChange
+from release.channels import Event
 from release.decisions import Waive
 from release.policy import parse_policy
 from release.promotion import Outcome, Stage
@@ -171,6 +172,24 @@ async def test_waiver_does_not_cover_what_only_production_would_lose(release_sys
     assert [text.partition(" (")[0] for text in status.infrastructure.objections] == [
         "Modify ApiLogs"
     ]
+    await handle.signal("abort")
+    await handle.result()
+
+
+async def test_who_may_waive_is_told(release_system):
+    """The question stands an hour: somebody has to hear of it."""
+    text = (ROOT / "release.toml").read_text()
+    channel = '\n[[notify]]\nkind = "webhook"\nname = "team"\nurl_secret = "team/url"\n'
+    release_system.script.stack_changes = lambda _: (NEW_KEY,)
+    handle = await release_system.promote(policy=parse_policy(text + channel))
+    await release_system.until(
+        handle, lambda _: any(n.event is Event.REMINDER for n in release_system.script.notices)
+    )
+
+    [notice] = [n for n in release_system.script.notices if n.event is Event.REMINDER]
+    assert notice.title == "crypto-watch 1.2.3 waits for a waiver, or ends"
+    assert "technical lead, operations lead" in notice.text
+    assert "starter.py waive aaaaaaa infrastructure" in notice.text
     await handle.signal("abort")
     await handle.result()
 

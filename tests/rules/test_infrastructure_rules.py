@@ -119,6 +119,25 @@ def test_change_is_told_with_all_that_matters():
     assert line == "Modify It (AWS::Logs::LogGroup), may be replaced: RetentionInDays 14 → 60"
 
 
+def test_what_may_follow_is_one_line():
+    """A role that names a log group's address may change with it; people look for the log group."""
+    [sure] = plan(LOGS, properties=("RetentionInDays",)).changes
+    role = ResourceChange(
+        logical_id="Role", type="AWS::IAM::Role", action=Action.MODIFY, is_certain=False
+    )
+    other = role.model_copy(update={"logical_id": "Other"})
+    lost = sure.model_copy(
+        update={"logical_id": "Lost", "replacement": MAYBE, "is_certain": False, "details": ()}
+    )
+    many = InfrastructurePlan(stack="shop-prod", changes=(role, sure, other, lost))
+
+    assert diff_lines(many) == [
+        "Modify It (AWS::Logs::LogGroup): RetentionInDays",
+        "Modify Lost (AWS::Logs::LogGroup), may be replaced",
+        "and what may follow from it: Role, Other",
+    ]
+
+
 def test_very_many_changes_are_counted():
     """A page has an end."""
     many = plan(LOGS).changes * 100

@@ -42,7 +42,10 @@ class ScriptedStack:
     def execute_change_set(self, **_):
         self.calls.append("execute")
 
-    def describe_stack_events(self, StackName):
+    def get_paginator(self, _):
+        return self
+
+    def paginate(self, StackName):
         failed = "UPDATE_FAILED"
         events = [  # the newest first
             (STACK, "UPDATE_ROLLBACK_COMPLETE", ""),
@@ -52,7 +55,7 @@ class ScriptedStack:
             ("Api", failed, "in an update before"),
         ]
         names = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason")
-        return {"StackEvents": [dict(zip(names, event, strict=True)) for event in events]}
+        return [{"StackEvents": [dict(zip(names, event, strict=True))]} for event in events]
 
 
 def run(project, stack, name, order, **more):

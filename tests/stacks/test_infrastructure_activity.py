@@ -40,12 +40,8 @@ def refusal(call, order) -> ApplicationError:
 
 
 def direct(plan) -> dict[str, str]:
-    """Logical id → text of the changes that the template itself has."""
-    return {
-        change.logical_id: change.text()
-        for change in plan.changes
-        if not all(" if " in detail for detail in change.details) or not change.details
-    }
+    """Logical id → text of the changes that are certain."""
+    return {change.logical_id: change.text() for change in plan.changes if change.is_certain}
 
 
 def test_plan_of_an_unchanged_template_leaves_no_change_set(production, project):

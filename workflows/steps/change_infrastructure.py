@@ -1,5 +1,6 @@
 """The commit's template: staging's stack first, then production's, before any traffic moves."""
 
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -9,12 +10,15 @@ with workflow.unsafe.imports_passed_through():
     from activities.infrastructure import NO_PLAN, NOT_EXECUTED, Infrastructure
     from activities.inputs import ChangeSetInput, PlanInput
     from release.change_set import InfrastructurePlan, InfrastructureStatus
+    from release.channels import Event
     from release.promotion import Outcome, Stage
 
-from release.infrastructure import forbidden, uncovered
+from release.infrastructure import ITEM, forbidden, uncovered
+from release.text import code
 from workflows import options
 from workflows.failures import failed_as
 from workflows.state import Ended, PromotionState
+from workflows.steps.announce import tell
 
 
 async def change_staging(state: PromotionState) -> None:
@@ -121,6 +125,12 @@ async def _admit(state: PromotionState, plan: InfrastructurePlan) -> None:
     longest = state.policy.infrastructure.waive_within
     until = workflow.now() + longest
     _show(state, objections=open_)
+    tell(
+        state,
+        Event.REMINDER,
+        f"{state.policy.service} {state.request.version} waits for a waiver, or ends",
+        _question(state, plan, open_, until),
+    )
     state.show(next=f"a waiver of `infrastructure`, or its end: {open_[0]}", deadline=until)
     try:
         await state.wait(
@@ -128,8 +138,7 @@ async def _admit(state: PromotionState, plan: InfrastructurePlan) -> None:
         )
     except TimeoutError:
         raise Ended(Outcome.NEEDS_FIX, _refusal(plan, open_)) from None
-    finally:
-        _show(state, objections=())
+    _show(state, objections=())
     state.show(deadline=None)
 
 
@@ -170,6 +179,22 @@ def _show(state: PromotionState, **facts: Any) -> None:
 
 def _refusal(plan: InfrastructurePlan, why: tuple[str, ...]) -> str:
     return f"infrastructure of {plan.stack} refused: {'; '.join(why)}"
+
+
+def _question(
+    state: PromotionState, plan: InfrastructurePlan, why: tuple[str, ...], until: datetime
+) -> str:
+    who = ", ".join(role.replace("_", " ") for role in state.policy.checklist.waivers) or "nobody"
+    command = f"starter.py waive {state.request.sha[:7]} {ITEM} --as NAME --reason …"
+    return "\n".join(
+        [
+            f"Its template would change {code(plan.stack)}:",
+            *(f"- {code(text, 200)}" for text in why),
+            "",
+            f"It may be waived by {who}: {code(command)}. Otherwise the release ends at "
+            f"{until:%H:%M} UTC, and nothing of it is done.",
+        ]
+    )
 
 
 def _said(error: ActivityError) -> str:
