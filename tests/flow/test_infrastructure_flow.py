@@ -183,13 +183,13 @@ async def test_who_may_waive_is_told(release_system):
     release_system.script.stack_changes = lambda _: (NEW_KEY,)
     handle = await release_system.promote(policy=parse_policy(text + channel))
     await release_system.until(
-        handle, lambda _: any(n.event is Event.REMINDER for n in release_system.script.notices)
+        handle, lambda _: any(n.event == Event.REMINDER for n in release_system.script.notices)
     )
 
-    [notice] = [n for n in release_system.script.notices if n.event is Event.REMINDER]
+    [notice] = [n for n in release_system.script.notices if n.event == Event.REMINDER]
     assert notice.title == "crypto-watch 1.2.3 waits for a waiver, or ends"
-    assert "technical lead, operations lead" in notice.text
-    assert "starter.py waive aaaaaaa infrastructure" in notice.text
+    assert "technical lead, operations lead" in notice.markdown
+    assert "starter.py waive aaaaaaa infrastructure" in notice.markdown
     await handle.signal("abort")
     await handle.result()
 
@@ -289,6 +289,7 @@ async def test_rollback_leaves_the_stack_and_says_so(release_system):
         "1 resource is as the new commit says"
     ]
     [incident] = release_system.script.incidents
+    assert incident.infrastructure == told[0]
     assert told[0] in [record.text for record in incident.messages]
 
 
