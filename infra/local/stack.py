@@ -4,11 +4,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.local.environment_spec import EnvironmentSpec
-from infra.local.template import TEMPLATE, read_text
+from infra.local.environment_spec import GUARD, EnvironmentSpec
+from infra.local.template import read_text
+from release.promotion import artifact_parameter
 
 _WAIT = {"Delay": 0.2, "MaxAttempts": 300}
-_OF_THE_FIRST_VERSION = ("ApiArtifact", "FetcherArtifact", "FirstVersion", "FirstCommit")
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
@@ -19,25 +19,29 @@ class StackError(Exception):
 def deploy_stack(cloudformation: Any, spec: EnvironmentSpec) -> bool:
     """The stack exists, with these parameters; whether it is new.
 
-    Of one that is there the template is left as it was, for promotions change it, and so is the
-    first version, for they have published others.
+    Of one that is there the first version is left as it was, for promotions have published others;
+    and so is a template that promotions change.
     """
     had = _parameters(cloudformation, spec.name)
-    text = spec.template or TEMPLATE.read_text()
-    known = read_text(text)["Parameters"] if had is None else had
-    given = {name: value for name, value in parameters_of(spec).items() if name in known}
-    order = {"StackName": spec.name, "Capabilities": _CAPABILITIES}
+    of_first = {*map(artifact_parameter, spec.functions), "FirstVersion", "FirstCommit"}
+    order: dict[str, Any] = {"StackName": spec.name, "Capabilities": _CAPABILITIES}
+    wanted = parameters_of(spec)
     try:
         if had is None:
-            parameters = [_given(name, value) for name, value in given.items()]
-            cloudformation.create_stack(**order, TemplateBody=text, Parameters=parameters)
+            given = [_given(name, value) for name, value in wanted.items()]
+            cloudformation.create_stack(**order, TemplateBody=spec.template, Parameters=given)
             _settled(cloudformation, "stack_create_complete", spec.name)
         else:
-            parameters = [
-                _previous(name) if name in _OF_THE_FIRST_VERSION else _given(name, value)
-                for name, value in given.items()
+            if spec.is_promoted:
+                order["UsePreviousTemplate"] = True
+                wanted = {name: value for name, value in wanted.items() if name in had}
+            else:
+                order["TemplateBody"] = spec.template
+            given = [
+                _previous(name) if name in of_first else _given(name, value)
+                for name, value in wanted.items()
             ]
-            cloudformation.update_stack(**order, UsePreviousTemplate=True, Parameters=parameters)
+            cloudformation.update_stack(**order, Parameters=given)
             _settled(cloudformation, "stack_update_complete", spec.name)
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
@@ -47,13 +51,12 @@ def deploy_stack(cloudformation: Any, spec: EnvironmentSpec) -> bool:
 
 def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
     """The template's parameters, but for those whose default is right here."""
-    return {
+    artifacts = {name: spec.artifacts.get(name, "") for name in (*spec.functions, GUARD)}
+    known = {
         "Service": spec.service,
         "Environment": spec.environment,
         "ArtifactBucket": f"{spec.service}-artifacts",
-        "ApiArtifact": spec.artifacts.get("api", ""),
-        "FetcherArtifact": spec.artifacts.get("fetcher", ""),
-        "GuardArtifact": spec.artifacts["guard"],
+        **{artifact_parameter(name): digest for name, digest in artifacts.items()},
         "FirstVersion": spec.version,
         "FirstCommit": spec.git_sha,
         "PriceFeedUrl": spec.price_feed,
@@ -61,6 +64,8 @@ def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
         "RateLimitPerMinute": str(spec.rate_limit),
         "AlarmPeriodSeconds": str(spec.alarm_period_seconds),
     }
+    declared = read_text(spec.template)["Parameters"]
+    return {name: value for name, value in known.items() if name in declared}
 
 
 def _parameters(cloudformation: Any, name: str) -> set[str] | None:
