@@ -46,7 +46,7 @@ def test_every_workflow_that_goes_over_to_a_new_build_has_a_history():
     """What a new build has to go on with is replayed; the lane, when it is there."""
     kinds = {_kind(recordings.read(file)) for file in recordings.files(recordings.CURRENT)}
 
-    assert AUTO_UPGRADE - kinds <= {"ProductionLane"}
+    assert AUTO_UPGRADE - kinds <= {"ProductionLaneWorkflow"}
 
 
 @pytest.mark.parametrize("outcome", Outcome)
