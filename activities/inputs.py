@@ -8,6 +8,7 @@ from release.audit_chain import GENESIS
 from release.channels import Channel
 from release.checklist import Limits
 from release.deployment import Deployment
+from release.lane import Claim
 from release.lease import Lease
 from release.message import Message
 from release.policy import Ci, Shift
@@ -268,6 +269,34 @@ class NoticeInput(Message):
     markdown: str
     url: str = Field("", description="where to look and to act")
     at: AwareDatetime
+
+
+class JoinInput(Message):
+    """Take a place in a service's production lane."""
+
+    service: str
+    claim: Claim
+
+
+class CompareInput(Message):
+    """Say which of these commits contain which."""
+
+    sha: str
+    others: tuple[str, ...]
+
+
+class Compared(Message):
+    """The others that a commit contains, and those that contain it."""
+
+    older: tuple[str, ...]
+    newer: tuple[str, ...]
+
+
+class ClaimsInput(Message):
+    """Look after the workflows of a service's lane."""
+
+    service: str
+    claims: tuple[Claim, ...] = ()
 
 
 class PreflightInput(Message):

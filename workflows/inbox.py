@@ -34,6 +34,7 @@ from release.decisions import (
 )
 from workflows.state import PromotionState
 from workflows.steps.prove import Proved, prove
+from workflows.steps.take_lane import waiting_text
 
 # A guesser is stopped by the store of the codes; this bounds the history of one promotion.
 MOST_PROOFS = 30
@@ -213,6 +214,17 @@ class Inbox:
             return refusal
 
         return self._receive("supersede", Supersession, payload, apply)
+
+    def lane_says(self, payload: Any) -> str | None:
+        """The production lane lets this one in, or says what it waits for."""
+        state = self._state
+        refusal = state.lane.hear(payload)
+        said = "let in" if state.lane.is_held else ""
+        if refusal is None and state.lane.says is not None and not state.lane.is_held:
+            said = state.lane.says.text
+            if state.status.stage is Stage.LANE:
+                state.show(next=waiting_text(state))
+        return self._note("lane", "the production lane", refusal, said)
 
     def abort(self, payload: Any) -> str | None:
         """The promotion stops, and puts back what it moved."""

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     import release.drill
     import release.evidence
     import release.github
+    import release.lane
     import release.lease
     import release.message
     import release.policy
@@ -26,7 +27,8 @@ with workflow.unsafe.imports_passed_through():
     import release.rollback
     import release.sequential
     import release.verdict
-    import release.votes  # noqa: F401
+    import release.votes
+    import release.windows  # noqa: F401
     from release.promotion import (
         AliasState,
         Artifact,
@@ -55,6 +57,7 @@ from workflows.steps.request_approval import request_approval, void_approvals
 from workflows.steps.roll_back import roll_back, uninterrupted
 from workflows.steps.run_integration_tests import run_integration_tests
 from workflows.steps.shift_traffic import Ladder, disarm_alarms
+from workflows.steps.take_lane import take_lane
 from workflows.steps.wait_for_approval import wait_for_approval
 
 # Each round costs some forty events of history; nobody changes their mind so often in good faith.
@@ -89,7 +92,7 @@ class PromotionWorkflow:
             self.state.stopping = True
             await uninterrupted(_settled(promotion))
             failure = self._end_without_verdict(error)
-        await uninterrupted(hand_over(self.state))
+        await uninterrupted(self._leave())
         if failure is not None:
             raise failure
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -114,19 +117,30 @@ class PromotionWorkflow:
             if not await wait_for_approval(self.state):
                 void_approvals(self.state, "an answer of the checklist changed")
                 continue
-            await preflight(self.state)  # a day may have passed since it was shown
-            baseline = await read_aliases(self.state, "prod")
-            self.state.stop_if_aborted()
-            self.state.end_if_over()
-            target = {name: alias.version for name, alias in baseline.items()}
-            if target != self.state.rollback_target:
-                void_approvals(self.state, "production changed: another version would be put back")
-            elif self.state.has_changed() or not is_complete(self.state.quorum()):
-                void_approvals(self.state, "something was withdrawn at the last moment")
+            if not await take_lane(self.state):
+                void_approvals(self.state, "something was withdrawn while it waited for the lane")
             else:
-                self.state.is_deploying = True  # from here on only an abort stops it
-                return baseline
+                baseline = await self._last_look()
+                if baseline is not None:
+                    return baseline
+            await self.state.lane.leave()
         raise Ended(Outcome.EXPIRED, f"asked {MOST_QUESTIONS} times, and changed each time")
+
+    async def _last_look(self) -> dict[str, AliasState] | None:
+        """Production's baseline, alone in production; None if the approvals are void by now."""
+        # a day may have passed since it was shown
+        _, baseline = await asyncio.gather(preflight(self.state), read_aliases(self.state, "prod"))
+        self.state.stop_if_aborted()
+        self.state.end_if_over()
+        target = {name: alias.version for name, alias in baseline.items()}
+        if target != self.state.rollback_target:
+            void_approvals(self.state, "production changed: another version would be put back")
+        elif self.state.has_changed() or not is_complete(self.state.quorum()):
+            void_approvals(self.state, "something was withdrawn at the last moment")
+        else:
+            self.state.is_deploying = True  # from here on only an abort stops it
+            return baseline
+        return None
 
     async def _release(
         self, artifacts: dict[str, Artifact], baseline: dict[str, AliasState]
@@ -161,6 +175,10 @@ class PromotionWorkflow:
             if isinstance(end, Ended):  # judged; an abort says nothing of the commit
                 await uninterrupted(quarantine(self.state, end.reason))
             raise
+
+    async def _leave(self) -> None:
+        """The next may move production, and what follows the end is on its way."""
+        await asyncio.gather(self.state.lane.leave(), hand_over(self.state))
 
     def _end_without_verdict(self, error: BaseException) -> BaseException | None:
         """Aborted, cancelled or failed: nothing was judged; what the workflow's close shows, if it
@@ -234,6 +252,11 @@ class PromotionWorkflow:
     def supersede(self, payload: Any = None, *rest: Any) -> None:
         """A newer promotion has come as far as this one that waits."""
         self.inbox.supersede(payload)
+
+    @workflow.signal(description="The production lane's word: its own to send, not yours")
+    def lane_says(self, payload: Any = None, *rest: Any) -> None:
+        """The lane lets it in, or says what it waits for."""
+        self.inbox.lane_says(payload)
 
     @workflow.signal(description='Stop and put the baseline back: {"by": "you", "reason": "why"}')
     def abort(self, payload: Any = None, *rest: Any) -> None:

@@ -26,6 +26,7 @@ from release.decisions import Abort, Decision, Pause, Supersession
 from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
+from workflows.lane_seat import LaneSeat
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
 SHA = SearchAttributeKey.for_keyword("ReleaseSha")
@@ -64,6 +65,7 @@ class PromotionState:
         self.is_admitted = False
         self.stopping = False
         self.is_deploying = False
+        self.lane = LaneSeat(request.policy.service)
         self.paused: Pause | None = None
         self.finish_now = False
         self._asides: set[asyncio.Task[Any]] = set()
@@ -144,7 +146,9 @@ class PromotionState:
         if self.stopping:
             raise asyncio.CancelledError
 
-    async def wait(self, condition: Callable[[], bool], longest: timedelta, summary: str) -> None:
+    async def wait(
+        self, condition: Callable[[], bool], longest: timedelta | None, summary: str
+    ) -> None:
         """The condition holds.
 
         Raises:

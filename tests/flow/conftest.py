@@ -20,7 +20,7 @@ import pytest_asyncio
 from botocore.exceptions import ClientError
 from temporalio import activity
 from temporalio.client import WorkflowHandle
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
@@ -39,7 +39,10 @@ from activities.inputs import (
     BuildInput,
     CheckRunsInput,
     ChecksInput,
+    ClaimsInput,
     CodeInput,
+    Compared,
+    CompareInput,
     DeploymentInput,
     DeploymentsInput,
     DrillsInput,
@@ -59,6 +62,7 @@ from activities.inputs import (
     WatchInput,
     WatchSeen,
 )
+from activities.lane import Lanes
 from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.audit_export import AuditRecord
@@ -68,6 +72,7 @@ from release.deployment import Deployment
 from release.drill import DrillResult
 from release.github import EnvironmentReview
 from release.incident import Facts, Stored
+from release.lane import Claim, Lane, LaneStatus, lane_id
 from release.lease import Note
 from release.policy import Policy, parse_policy
 from release.promotion import (
@@ -85,6 +90,7 @@ from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import PostDeployWorkflow
+from workflows.production_lane import ProductionLaneWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -212,6 +218,8 @@ class Script:
         self.hang_on = ""
         self.hung = asyncio.Event()
         self.superseding: list[SupersedeInput] = []
+        self.moving: tuple[Claim, ...] = ()
+        self.compare: Callable[[CompareInput], Compared] = lambda _: Compared(older=(), newer=())
         self.judge: Callable[[StepInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
         self.hold_at: Callable[[StepInput], bool] = lambda _: False
         self.holding = asyncio.Event()
@@ -323,6 +331,14 @@ class Script:
     async def supersede_older(self, order: SupersedeInput) -> list[str]:
         self.superseding.append(order)
         return []
+
+    @activity.defn
+    async def find_moving(self, order: ClaimsInput) -> tuple[Claim, ...]:
+        return self.moving
+
+    @activity.defn
+    async def compare_commits(self, order: CompareInput) -> Compared:
+        return self.compare(order)
 
     @activity.defn
     async def preflight(self, order: PreflightInput) -> list[CheckResult]:
@@ -484,6 +500,30 @@ class ReleaseSystem:
             task_queue=self.queue,
         )
 
+    async def open_lane(self, service: str = "crypto-watch") -> WorkflowHandle[Any, Any]:
+        """A new lane of the service, on this system's worker; it has begun."""
+        client = self.environment.client
+        lane = await client.start_workflow(
+            ProductionLaneWorkflow.run,
+            Lane(service=service),
+            id=lane_id(service),
+            task_queue=self.queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        )
+        await self.lane_until(lane, lambda status: status.lane.begun)
+        return lane
+
+    async def lane_until(
+        self, lane: WorkflowHandle[Any, Any], condition: Callable[[LaneStatus], bool]
+    ) -> LaneStatus:
+        """The lane's first status for which the condition holds."""
+        async with asyncio.timeout(20):
+            while True:
+                status = await lane.query(ProductionLaneWorkflow.status)
+                if condition(status):
+                    return status
+                await asyncio.sleep(0.02)
+
     def policy_with_shift(self, text: str) -> Policy:
         """The project's own policy with another way to shift."""
         whole = (ROOT / "release.toml").read_text()
@@ -560,12 +600,14 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
     system = ReleaseSystem(temporal, queue=uuid.uuid4().hex)
     traffic, script = Traffic(system.aws), system.script
     drills = Drills(system.aws, system.alarms)
+    lanes = Lanes(temporal.client, Path("no repository"))
     with ThreadPoolExecutor(8) as threads:
         async with Worker(
             temporal.client,
             task_queue=system.queue,
             workflows=[
                 PromotionWorkflow,
+                ProductionLaneWorkflow,
                 RecordWorkflow,
                 PostDeployWorkflow,
                 RollbackWorkflow,
@@ -591,6 +633,10 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.write_incident,
                 script.open_issue,
                 script.supersede_older,
+                lanes.join_lane,
+                lanes.find_gone,
+                script.find_moving,
+                script.compare_commits,
                 script.preflight,
                 script.smoke,
                 script.record_deployments,
@@ -618,6 +664,7 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
             # a mistake in workflow code fails at once here; in the real worker it is retried
             workflow_failure_exception_types=[Exception],
         ):
+            await system.open_lane()
             yield system
 
 
