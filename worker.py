@@ -97,7 +97,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         watch.arm_alarms,
         watch.disarm_alarms,
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
-        Preflight(aws.lambda_, aws.cloudwatch).preflight,
+        Preflight(aws.lambda_, aws.cloudwatch, settings.repository).preflight,
         Smoke(aws.lambda_, staging).smoke,
         PostDeploy(staging, aws, traffic, settings.repository).watch_production,
         codedeploy.shift_by_codedeploy,

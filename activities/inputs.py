@@ -308,6 +308,7 @@ class PreflightInput(Message):
     api: str = Field(description="the function that takes the shifted traffic, a key of functions")
     alias: str
     alarm_period_seconds: int
+    sha: str = Field("", description="the commit to be released; empty: only the way back")
     expected: dict[str, str] = Field(
         {}, description="function → the version its alias has to serve; one left out may be any"
     )

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         Lane,
         LaneStatus,
         Leave,
+        Priority,
         Says,
         UnfreezeLane,
         Waiting,
@@ -115,7 +116,7 @@ class ProductionLaneWorkflow:
             if known is None:  # it left while others were told
                 continue
             word = rules.says(self.lane, known, workflow.now())
-            if self.told.get(_key(claim)) == word or claim.ticket == 0:
+            if self.told.get(_key(claim)) == word or not _listens(claim):
                 continue
             self.told[_key(claim)] = word
             if not await self._signal(claim, "lane_says", word):
@@ -279,6 +280,11 @@ class ProductionLaneWorkflow:
 
 def _key(claim: Claim) -> tuple[str, int]:
     return claim.workflow, claim.ticket
+
+
+def _listens(claim: Claim) -> bool:
+    """A rollback waits for no word; one that was found moving has not asked for one."""
+    return claim.priority is not Priority.ROLLBACK and claim.ticket > 0
 
 
 def _answer(refusal: str | None) -> None:

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.inputs import PreflightInput, SmokeInput
-    from activities.preflight import Preflight
+    from activities.preflight import AHEAD, Preflight
     from activities.smoke import Smoke
     from release.policy import alarm_period_seconds
     from release.promotion import Outcome
@@ -21,9 +21,12 @@ async def preflight(state: PromotionState) -> None:
     approvers, who decide.
 
     Raises:
-        Ended: something is missing.
+        Ended: something is missing; or superseded, as production contains the commit already.
     """
     worst = await _preflight(state)
+    behind = next((r for r in state.status.preflight if r.id == AHEAD), None)
+    if behind is not None and behind.verdict is Verdict.FAILED:
+        raise Ended(Outcome.SUPERSEDED, behind.evidence)
     if worst is not None and worst.verdict is Verdict.FAILED:
         raise Ended(Outcome.NEEDS_FIX, f"preflight: {worst.text}: {worst.evidence}")
 
@@ -67,6 +70,7 @@ async def _preflight(state: PromotionState) -> CheckResult | None:
             api=policy.api,
             alias=policy.alias,
             alarm_period_seconds=alarm_period_seconds(state.request.clock_factor),
+            sha=state.request.sha,
         ),
         summary="preflight: what a rollback will need",
         **options.CHECKS,

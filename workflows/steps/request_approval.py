@@ -1,5 +1,7 @@
 """Ask for production: the request with its evidence, to every channel and into the UI."""
 
+import asyncio
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -20,15 +22,14 @@ from workflows.steps.publish import read_aliases
 
 async def request_approval(state: PromotionState) -> None:
     """The approvers are asked, for exactly this evidence; older releases that wait give way."""
-    aliases = await read_aliases(state, "prod")
+    aliases, _ = await asyncio.gather(read_aliases(state, "prod"), look_at_last_drill(state))
     state.rollback_target = {name: alias.version for name, alias in aliases.items()}
-    await look_at_last_drill(state)
     state.asked_for = state.answers
     digest = state.evidence().digest()
     deadline = workflow.now() + state.policy.approval.timeout
     text = compose(request_facts(state, digest, deadline))
     state.refresh(digest=digest, request=text)
-    await _supersede_older(state)
+    state.aside(_supersede_older(state))
     title = f"Approve {state.policy.service} {state.request.version} for production?"
     tell(state, Event.APPROVAL_REQUESTED, title, text)
 
