@@ -25,6 +25,7 @@ class Evidence(Message):
     items: tuple[ItemState, ...] = Field(description="answers, without those approvals give")
     rollback_target: dict[str, str] = Field(description="function → version served before")
     policy: Policy
+    hotfix: str = ""
 
     def digest(self) -> str:
         """SHA-256 of the evidence as canonical JSON, in hex."""

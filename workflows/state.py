@@ -117,6 +117,7 @@ class PromotionState:
             items=self.gating_items(),
             rollback_target=self.rollback_target,
             policy=self.policy,
+            hotfix=self.request.hotfix,
         )
 
     def has_changed(self) -> bool:
