@@ -26,6 +26,8 @@ from release.way_back import ROLLBACK_ALIAS
 _PIN_DESCRIPTION = "keeps the version that a rollback returns to from being deleted"
 _IMPOSSIBLE_REVISION = "00000000-0000-0000-0000-000000000000"
 _DENIED = {"AccessDeniedException", "AccessDenied"}
+ALIAS_CLEAN = "alias-clean"
+"""The check that fails while somebody else moves the traffic."""
 AHEAD = "ahead"
 """The check that fails for a commit which production contains already."""
 _ANSWERS = (200, 503)  # 503 is the service's own word for prices that are too old
@@ -62,7 +64,7 @@ class Preflight:
 
     def _checks(self, order: PreflightInput, name: str) -> list[tuple[str, str, Measure]]:
         checks: list[tuple[str, str, Measure]] = [
-            ("alias-clean", "nobody else moves its traffic", self._alias_clean),
+            (ALIAS_CLEAN, "nobody else moves its traffic", self._alias_clean),
             ("rollback-target", "the version to go back to answers", self._target),
             ("rollback-target-pinned", "the version to go back to cannot be deleted", self._pinned),
             ("rollback-permission", "this role may roll it back", self._permission),

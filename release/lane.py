@@ -31,6 +31,7 @@ class Claim(Message):
     priority: Priority = Priority.NORMAL
     since: AwareDatetime
     windows: Windows = Windows()
+    moves: bool = Field(True, description="False: only looks at a production that stands still")
 
     def is_of(self, other: "Claim | Leave") -> bool:
         """Whether it is the same workflow's, not of another run."""

@@ -31,10 +31,12 @@ def settle(lane: Lane, now: datetime) -> Lane:
 
 
 def _next(lane: Lane, now: datetime) -> Claim | None:
-    """The first of the queue that may go now; one whose window is closed holds up nobody."""
-    if not lane.begun or lane.holders or _is_frozen(lane, now):
+    """The first of the queue that may go now; one that may not yet holds up nobody."""
+    if not lane.begun or lane.holders:
         return None
-    return next((claim for claim in lane.queue if _opens(claim, now) <= now), None)
+    frozen_now = _is_frozen(lane, now)
+    able = (claim for claim in lane.queue if not (claim.moves and frozen_now))
+    return next((claim for claim in able if _opens(claim, now) <= now), None)
 
 
 def wakes_at(lane: Lane, now: datetime) -> datetime | None:
@@ -45,8 +47,9 @@ def wakes_at(lane: Lane, now: datetime) -> datetime | None:
 
 
 def _opens(claim: Claim, now: datetime) -> datetime:
-    """When the claim's window opens; what mends production waits for no window."""
-    return now if claim.priority is not Priority.NORMAL else claim.windows.opens(now)
+    """When the claim's window opens; what mends production, or only looks, waits for none."""
+    waits = claim.priority is Priority.NORMAL and claim.moves
+    return claim.windows.opens(now) if waits else now
 
 
 def _is_frozen(lane: Lane, now: datetime) -> bool:
@@ -71,7 +74,7 @@ def why(lane: Lane, claim: Claim, now: datetime) -> str:
     reasons = [f"behind {', '.join(ahead)}"] if ahead else []
     if not lane.begun:
         reasons.append(_BEGINNING)
-    if lane.freeze is not None and _is_frozen(lane, now):
+    if claim.moves and lane.freeze is not None and _is_frozen(lane, now):
         reasons.append(frozen(lane.freeze))
     opens = _opens(claim, now)
     if opens > now:

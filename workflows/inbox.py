@@ -34,7 +34,6 @@ from release.decisions import (
 )
 from workflows.state import PromotionState
 from workflows.steps.prove import Proved, prove
-from workflows.steps.take_lane import waiting_text
 
 # A guesser is stopped by the store of the codes; this bounds the history of one promotion.
 MOST_PROOFS = 30
@@ -219,11 +218,10 @@ class Inbox:
         """The production lane lets this one in, or says what it waits for."""
         state = self._state
         refusal = state.lane.hear(payload)
-        said = "let in" if state.lane.is_held else ""
-        if refusal is None and state.lane.says is not None and not state.lane.is_held:
-            said = state.lane.says.text
-            if state.status.stage is Stage.LANE:
-                state.show(next=waiting_text(state))
+        says = state.lane.says
+        said = "let in" if says is None or says.granted else says.text
+        if refusal is None and state.status.stage is Stage.LANE:
+            state.show(next=f"{state.status.next.partition(';')[0]}; {said}")
         return self._note("lane", "the production lane", refusal, said)
 
     def abort(self, payload: Any) -> str | None:

@@ -30,7 +30,13 @@ class LaneSeat:
         return self.says is not None and self.says.granted
 
     def take(
-        self, what: str, priority: Priority, *, sha: str = "", windows: Windows | None = None
+        self,
+        what: str,
+        priority: Priority,
+        *,
+        sha: str = "",
+        windows: Windows | None = None,
+        moves: bool = True,
     ) -> None:
         """A new ticket is drawn; `ask` shows it to the lane."""
         info = workflow.info()
@@ -45,6 +51,7 @@ class LaneSeat:
             priority=priority,
             since=workflow.now(),
             windows=windows or Windows(),
+            moves=moves,
         )
 
     async def ask(self, **limits: Any) -> None:

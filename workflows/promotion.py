@@ -112,7 +112,6 @@ class PromotionWorkflow:
         """Production's baseline, once the quorum agreed to exactly what will be done."""
         for _ in range(MOST_QUESTIONS):
             await complete_checklist(self.state)
-            await preflight(self.state)
             await request_approval(self.state)
             if not await wait_for_approval(self.state):
                 void_approvals(self.state, "an answer of the checklist changed")
@@ -128,8 +127,8 @@ class PromotionWorkflow:
 
     async def _last_look(self) -> dict[str, AliasState] | None:
         """Production's baseline, alone in production; None if the approvals are void by now."""
-        # a day may have passed since it was shown
-        _, baseline = await asyncio.gather(preflight(self.state), read_aliases(self.state, "prod"))
+        baseline = await read_aliases(self.state, "prod")
+        await preflight(self.state, patient=True)  # a day may have passed since it was shown
         self.state.stop_if_aborted()
         self.state.end_if_over()
         target = {name: alias.version for name, alias in baseline.items()}

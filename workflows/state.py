@@ -44,6 +44,13 @@ class Ended(Exception):
         self.reason = reason
 
 
+class Busy(Ended):
+    """Somebody else moves production's traffic; when that is over this may go on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Outcome.NEEDS_FIX, reason)
+
+
 class PromotionState:
     """The facts of one promotion; the steps and the inbox change it, people read it."""
 

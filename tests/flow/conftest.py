@@ -588,6 +588,8 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
             *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+            # low enough for the lane's tests to see it go on as a new run, again and again
+            *("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=120"),
         ],
     )
     yield environment
