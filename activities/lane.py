@@ -1,6 +1,7 @@
 """The production lane from outside: take a place in it, and what it cannot know by itself."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from activities.drill_records import MOVING
 from activities.git import is_ancestor
 from activities.inputs import ClaimsInput, Compared, CompareInput, JoinInput
 from release.lane import Claim, Lane, Says, lane_id
+
+_PATIENCE = timedelta(seconds=10)
+"""A lane whose worker is away answers nobody; whoever asks goes on or asks again."""
 
 
 class Lanes:
@@ -45,7 +49,11 @@ class Lanes:
         )
         try:
             says: Says = await self._client.execute_update_with_start_workflow(
-                "join", order.claim, start_workflow_operation=start, result_type=Says
+                "join",
+                order.claim,
+                start_workflow_operation=start,
+                result_type=Says,
+                rpc_timeout=_PATIENCE,
             )
             return says
         except WorkflowUpdateFailedError as refusal:

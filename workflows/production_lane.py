@@ -3,6 +3,7 @@
 An entity workflow that never ends: it goes on as a new run when its history has grown.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -111,16 +112,17 @@ class ProductionLaneWorkflow:
 
     async def _tell(self) -> None:
         """Everyone knows their place; one that cannot be told is gone."""
-        for claim in (*self.lane.holders, *self.lane.queue):
-            known = rules.find(self.lane, claim)
-            if known is None:  # it left while others were told
-                continue
-            word = rules.says(self.lane, known, workflow.now())
-            if self.told.get(_key(claim)) == word or not _listens(claim):
-                continue
-            self.told[_key(claim)] = word
-            if not await self._signal(claim, "lane_says", word):
-                self._gone(claim)
+        now, telling = workflow.now(), []
+        for claim in filter(_listens, (*self.lane.holders, *self.lane.queue)):
+            word = rules.says(self.lane, claim, now)
+            if self.told.get(_key(claim)) != word:
+                self.told[_key(claim)] = word
+                telling.append(self._tell_one(claim, word))
+        await asyncio.gather(*telling)  # twenty that move up are one task of this workflow
+
+    async def _tell_one(self, claim: Claim, word: Says) -> None:
+        if not await self._signal(claim, "lane_says", word):
+            self._gone(claim)
 
     async def _rest(self) -> None:
         """Until a message comes, time lets somebody in, or the holders are to be looked at."""

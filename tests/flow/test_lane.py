@@ -3,11 +3,15 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowUpdateFailedError
 
-from activities.inputs import Compared
+from activities.inputs import ClaimsInput, Compared
+from activities.lane import Lanes
 from release.drill import DrillRequest
 from release.lane import Claim, Leave, Priority, lane_id
 from release.promotion import Outcome, Stage
@@ -52,6 +56,11 @@ async def shifting(system, number: int = 1, **request):
     handle = await approved(system, number, **request)
     await asyncio.wait_for(system.script.holding.wait(), 20)
     return handle
+
+
+def judged_bad(system) -> None:
+    """Each goes back at its first weight; `smoked` tells who came so far, in order."""
+    system.script.judge = lambda order: system.script.judgement(Verdict.FAILED)
 
 
 def go_on(system) -> None:
@@ -134,41 +143,42 @@ async def test_terminated_holder_is_found_out_and_the_next_gets_in(release_syste
     assert any(r.text == "it ended without a word" for r in status.lane.records)
 
 
-async def test_reset_holder_keeps_the_lane(release_system, lane):
-    """A reset makes a new run of the same promotion: it is no death."""
-    first = await shifting(release_system)
-    second, _ = await in_line(release_system, 2)
-    described = await first.describe()
-    history = await first.fetch_history()
-    task = [
-        e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes")
-    ]
-    from temporalio.api.common.v1 import WorkflowExecution
-    from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-
+async def test_reset_promotion_lives_and_ended_ones_are_gone(release_system):
+    """A reset makes a new run of the same promotion, which is no death."""
+    handle = await release_system.promote_to_approval()
     client = release_system.environment.client
+    described = await handle.describe()
+    first_run = described.run_id
+    history = await handle.fetch_history()
+    tasks = [e for e in history.events if e.HasField("workflow_task_completed_event_attributes")]
     await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=first.id, run_id=described.run_id),
-            workflow_task_finish_event_id=task[-1],
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=first_run),
+            workflow_task_finish_event_id=tasks[-1].event_id,
             request_id="reset",
         )
     )
-    await release_system.environment.fast_forward(lane, 2 * LOOK_EVERY)
+    latest = client.get_workflow_handle(handle.id)
+    assert (await latest.describe()).run_id != first_run
 
-    status = await lane.query(ProductionLaneWorkflow.status)
-    assert [one.workflow for one in status.lane.holders] == [first.id]
-    assert (await client.get_workflow_handle(first.id).describe()).run_id != described.run_id
-    await aborted(second)
-    await client.get_workflow_handle(first.id).terminate()
+    def claim(workflow: str, run: str) -> Claim:
+        return Claim(workflow=workflow, run=run, ticket=1, what="1", since=datetime.now(UTC))
+
+    lives, other_run = claim(handle.id, first_run), claim(handle.id, "another")
+    unknown = claim("promotion/nobody", "r")
+    find_gone = Lanes(client, Path("no repository")).find_gone
+    order = ClaimsInput(service="crypto-watch", claims=(lives, other_run, unknown))
+    assert await find_gone(order) == (other_run, unknown)
+    await latest.terminate()
+    assert await find_gone(order) == (lives, other_run, unknown)
 
 
 async def test_freeze_holds_promotions_and_hotfixes_until_it_is_lifted(release_system, lane):
     """Whoever waits says who froze it, why and until when; lifted, the hotfix goes first."""
     until = datetime.now(UTC) + timedelta(days=1)
     await lane.execute_update("freeze", FREEZE | {"until": until.isoformat()})
-    release_system.script.smoke_verdict = Verdict.FAILED  # so that production does not change
+    judged_bad(release_system)  # so that production stays as it is
     normal, waiting = await in_line(release_system, 1)
     hotfix, _ = await in_line(release_system, 2, hotfix="prices are blank")
 
@@ -262,7 +272,7 @@ async def test_promotion_waits_for_its_window(release_system, lane):
 
 async def test_twenty_commits_in_random_order_go_one_by_one_and_none_is_lost(release_system, lane):
     """They get in as they were ready; the lane goes on as a new run meanwhile, more than once."""
-    release_system.script.smoke_verdict = Verdict.FAILED  # so that production does not change
+    judged_bad(release_system)  # so that production stays as it is
     await lane.execute_update("freeze", FREEZE)
     numbers = random.Random(8).sample(range(1, 21), 20)
     waiting = [(await in_line(release_system, number))[0] for number in numbers]
@@ -297,7 +307,7 @@ async def test_message_ends_one_that_waits_and_it_leaves_the_line(
 
     assert await ended(promotion) is outcome
     await release_system.lane_until(lane, lambda s: not s.lane.queue)
-    assert release_system.aws.writes[-1][0] == "crypto-watch-fetcher-staging"
+    assert release_system.aws.weights() == []
 
 
 async def test_approval_withdrawn_in_line_is_asked_for_again(release_system, lane):
