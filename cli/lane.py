@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -109,7 +110,7 @@ async def _send(
 
 
 def _print(status: LaneStatus, policy: Policy) -> None:
-    console = Console(highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     lane = status.lane
     table = Table.grid(padding=(0, 2))
     names = [f"{one.what} ({one.workflow})" for one in lane.holders]
@@ -125,7 +126,7 @@ def _print(status: LaneStatus, policy: Policy) -> None:
     for one in status.waiting:
         hotfix = " (hotfix)" if one.claim.priority is Priority.HOTFIX else ""
         table.add_row("", Text(f"{one.claim.what}{hotfix}: {one.text}"))
-        table.add_row("", Text(f"{one.claim.workflow}, since {_time(one.claim.since)}", "dim"))
+        table.add_row("", Text(f"  since {_time(one.claim.since)}, {one.claim.workflow}", "dim"))
     console.print(table)
     for record in lane.records[-_LATEST:]:
         said = record.text if record.accepted else f"refused: {record.text}"

@@ -11,6 +11,7 @@ from release.promotion import InboxRecord
 
 MOST_RECORDS = 30
 MOST_LEFT = 100
+_MOST_NAMES = 3
 _BEGINNING = "the lane has only just begun: it looks who moves production already"
 
 
@@ -71,7 +72,8 @@ def why(lane: Lane, claim: Claim, now: datetime) -> str:
     """Why one of the queue is not let in: its place, and everything that holds it."""
     place = lane.queue.index(claim)
     ahead = [one.what for one in (*lane.holders, *lane.queue[:place])]
-    reasons = [f"behind {', '.join(ahead)}"] if ahead else []
+    more = f" and {len(ahead) - _MOST_NAMES} more" if len(ahead) > _MOST_NAMES else ""
+    reasons = [f"behind {', '.join(ahead[:_MOST_NAMES])}{more}"] if ahead else []
     if not lane.begun:
         reasons.append(_BEGINNING)
     if claim.moves and lane.freeze is not None and _is_frozen(lane, now):
