@@ -22,7 +22,7 @@ from release.lane import FreezeLane, Lane, LaneStatus, Priority, UnfreezeLane, l
 from release.lane_rules import frozen
 from release.policy import Policy, parse_duration
 from release.windows import Windows
-from settings import TASK_QUEUE
+from settings import task_queue
 from workflows.production_lane import ProductionLaneWorkflow
 
 _LATEST = 10
@@ -96,7 +96,7 @@ async def _send(
         ProductionLaneWorkflow.run,
         Lane(service=service),
         id=lane_id(service),
-        task_queue=TASK_QUEUE,
+        task_queue=task_queue(),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
     status: LaneStatus = await client.execute_update_with_start_workflow(

@@ -27,6 +27,7 @@ from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
 from workflows.lane_seat import LaneSeat
+from workflows.metrics import count_end
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
 SHA = SearchAttributeKey.for_keyword("ReleaseSha")
@@ -237,6 +238,7 @@ class PromotionState:
             OUTCOME.value_set(outcome.value),
         ]
         workflow.upsert_search_attributes(updates)
+        count_end(self.policy.service, outcome.value)
 
 
 def role_names(state: PromotionState) -> str:

@@ -17,9 +17,9 @@ from temporalio.worker import Worker
 from activities.inputs import ClaimsInput
 from release.lane import Claim, Lane, Priority, Says, lane_id
 from release.windows import Windows
-from settings import TASK_QUEUE
 from workflows.production_lane import ProductionLaneWorkflow
 
+TASK_QUEUE = "releases"  # what the commands use, if nothing else is set
 SERVER = str(Path(sysconfig.get_path("scripts")) / "temporal")
 
 
