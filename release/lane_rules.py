@@ -144,12 +144,9 @@ def give_way(lane: Lane, older: Claim, newer: Claim, now: datetime) -> Lane:
     """The newer one, which contains the older, has its place; both waited."""
     if older not in lane.queue or newer not in lane.queue:
         return lane
-    moved = newer.model_copy(
-        update={
-            "priority": min(older.priority, newer.priority),
-            "since": min(older.since, newer.since),
-        }
-    )
+    # the better place as a whole: a hotfix's priority with an earlier normal's time is nobody's
+    priority, since = min((one.priority, one.since) for one in (older, newer))
+    moved = newer.model_copy(update={"priority": priority, "since": since})
     rest = [one for one in lane.queue if one not in (older, newer)]
     queue = sorted((*rest, moved), key=lambda one: (one.priority, one.since, one.workflow))
     lane = lane.model_copy(update={"queue": tuple(queue)})

@@ -93,6 +93,7 @@ class Story(RuleBasedStateMachine):
     @rule(priority=st.sampled_from(Priority), windows=st.sampled_from([Windows(), NIGHT]))
     def join(self, priority: Priority, windows: Windows) -> None:
         self.number += 1
+        self.now += timedelta(microseconds=1)
         one = claim(self.number, priority, windows=windows, since=self.now)
         self.inside[one.workflow] = one
         self.become(rules.join(self.lane, one, self.now))
@@ -159,7 +160,7 @@ class Story(RuleBasedStateMachine):
             assert "let in at once" not in rules.why(self.lane, one, self.now)
 
 
-Story.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Story.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestLaneStory = Story.TestCase
 
 
