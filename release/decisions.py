@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 
 from release.change_set import InfrastructureStatus
 from release.checklist import Answer, ItemState
+from release.lane import FreezeLane, UnfreezeLane
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest
@@ -100,6 +101,8 @@ EXAMPLES: dict[type[Message], str] = {
     Pause: '{"by": "alice", "reason": "looking at a graph"}',
     Resume: '{"by": "alice"}',
     FinishNow: '{"by": "bob", "reason": "the fix is urgent"}',
+    FreezeLane: '{"by": "bob", "reason": "the sale", "until": "2030-11-30T08:00:00Z"}',
+    UnfreezeLane: '{"by": "bob", "reason": "the sale is over"}',
 }
 
 
@@ -108,14 +111,15 @@ def read_payload(kind: type[MessageType], payload: Any) -> MessageType | str:
 
     The Temporal UI lets anything through: an empty box, a bare string, a list.
     """
+    send = f"; send {EXAMPLES[kind]}" if kind in EXAMPLES else ""  # else no person sends it
     if payload is None and kind not in (Abort, Pause, Resume):
-        return f"empty payload; send {EXAMPLES[kind]}"
+        return f"empty payload{send}"
     try:
         return kind.model_validate({} if payload is None else payload)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "payload"
-        return f"{where}: {first['msg']}; send {EXAMPLES[kind]}"
+        return f"{where}: {first['msg']}{send}"
 
 
 def refuse_decision(request: PromotionRequest, decision: Decision) -> str | None:

@@ -11,6 +11,7 @@ from release.ladder import rungs, time_to_full
 from release.message import Message
 from release.policy import Shift, ShiftStep, Strategy
 from release.text import cell, code, duration, name, one_line, percent
+from release.windows import Windows
 
 _MAX_CHANGES = 20
 _MAX_ROWS = 30
@@ -78,6 +79,8 @@ class RequestFacts(Message):
     judgement_acts_in: timedelta = Field(description="the same by the judgement of a rung")
     rollback_version: str = Field(description="the Lambda version that takes all traffic again")
     last_drill: str = Field("", description="when and how it ended; empty: never")
+    hotfix: str = Field("", description="why it goes before others; empty: it does not")
+    windows: Windows = Windows()
     roles: tuple[NeededRole, ...] = Field(min_length=1)
     until: datetime
     digest: str
@@ -159,6 +162,8 @@ def _head(facts: RequestFacts) -> list[str]:
         f"(commit {code(facts.sha[:12])}), {kind}; {now}{_BREAK}",
         f"**Changes**: {count} commit{'' if count == 1 else 's'}{since}",
     ]
+    if facts.hotfix:
+        lines.insert(-1, f"**Hotfix**, goes before others: {code(facts.hotfix)}{_BREAK}")
     if facts.changes:
         lines += ["", *(f"- {code(subject)}" for subject in facts.changes[:_MAX_CHANGES])]
     if count > _MAX_CHANGES:
@@ -214,11 +219,14 @@ def _details(facts: RequestFacts) -> list[str]:
     target = code(facts.rollback_version, 64)
     release = f", release {code(facts.running_version, 64)}" if facts.running_version else ""
     drill = one_line(facts.last_drill)
+    allowed = ", ".join(facts.windows.allow)
+    windows = [f"- **Allowed Windows**: {code(f'{allowed} {facts.windows.timezone}', 400)}"]
     return [
         "### Deployment Details",
         "",
         f"- **Estimated Duration**: at least {takes}, of which {duration(shift.bake)} are watched "
         "at 100 %",
+        *(windows if allowed and not facts.hotfix else []),
         f"- **Traffic Impact**: {traffic_impact(shift)}",
         f"- **Worst-Case Exposure**: {_exposure(facts)}",
         "- **Rollback Plan**: Automatic, by the judgement of every step and by CloudWatch Alarms; "

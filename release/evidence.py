@@ -30,6 +30,7 @@ class Evidence(Message):
     )
     infrastructure_waivers: tuple[InfrastructureWaiver, ...] = ()
     policy: Policy
+    hotfix: str = ""
 
     def digest(self) -> str:
         """SHA-256 of the evidence as canonical JSON, in hex."""

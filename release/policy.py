@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from release.channels import Channel
 from release.checklist import ANY_SERVICE, ContractCase, Groups, Item, Limits, WatchItem
 from release.message import Message
+from release.windows import Windows
 
 _LONGEST = timedelta(days=30)
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -294,6 +295,7 @@ class Policy(Message):
     ci: Ci = Ci()
     notify: tuple[Channel, ...] = Field((), description="who hears of releases, and where")
     drill: Drill = Drill()
+    windows: Windows = Windows()
     post_deploy: PostDeploy = PostDeploy()
     infrastructure: Infrastructure | None = Field(None, description="without it no stack changes")
 

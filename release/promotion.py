@@ -24,6 +24,7 @@ class Stage(StrEnum):
     TESTS = "integration tests"
     CHECKLIST = "checklist"
     APPROVAL = "approval"
+    LANE = "production lane"
     PRODUCTION = "production deploy"
     SHIFT = "traffic shift"
     BAKE = "monitor"
@@ -59,6 +60,7 @@ class PromotionRequest(Message):
     clock_factor: float = Field(
         1, ge=1, description="ladder and windows run this many times faster"
     )
+    hotfix: str = Field("", description="why it goes before others in the lane; empty: it does not")
 
     @property
     def requester(self) -> str:

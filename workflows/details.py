@@ -4,6 +4,7 @@ from release.checklist import Answer, ItemState
 from release.decisions import who_may
 from release.evidence import SHORT
 from release.infrastructure import ITEM, diff_lines
+from release.lane import lane_id
 from release.promotion import (
     PromotionRequest,
     PromotionStatus,
@@ -103,6 +104,12 @@ def _act(status: PromotionStatus, request: PromotionRequest) -> str:
             f"{_cell('; '.join(status.infrastructure.objections))}. Signal `waive` with "
             f'`{{"item": "{ITEM}", "by": "your name", "reason": "…"}}`, or '
             f"`starter.py waive {sha} {ITEM} --reason … --as NAME`."
+        )
+    if status.stage is Stage.LANE:
+        lines.append(
+            "**It waits in line**; to see who else does: `starter.py lane`. A freeze is lifted by "
+            "`starter.py lane unfreeze --reason …`, or by the signal `unfreeze` to the workflow "
+            f"`{lane_id(status.service)}`."
         )
     if status.stage is Stage.SHIFT:
         lines.append(

@@ -230,6 +230,16 @@ class Inbox:
 
         return self._receive("supersede", Supersession, payload, apply)
 
+    def lane_says(self, payload: Any) -> str | None:
+        """The production lane lets this one in, or says what it waits for."""
+        state = self._state
+        refusal = state.lane.hear(payload)
+        says = state.lane.says
+        said = "let in" if says is None or says.granted else says.text
+        if refusal is None and state.status.stage is Stage.LANE:
+            state.show(next=f"{state.status.next.partition(';')[0]}; {said}")
+        return self._note("lane", "the production lane", refusal, said)
+
     def abort(self, payload: Any) -> str | None:
         """The promotion stops, and puts back what it moved."""
 

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     import release.drill
     import release.evidence
     import release.github
+    import release.lane
     import release.lease
     import release.message
     import release.policy
@@ -27,7 +28,8 @@ with workflow.unsafe.imports_passed_through():
     import release.rollback
     import release.sequential
     import release.verdict
-    import release.votes  # noqa: F401
+    import release.votes
+    import release.windows  # noqa: F401
     from release.promotion import (
         AliasState,
         Artifact,
@@ -63,6 +65,7 @@ from workflows.steps.request_approval import request_approval, void_approvals
 from workflows.steps.roll_back import roll_back, uninterrupted
 from workflows.steps.run_integration_tests import run_integration_tests
 from workflows.steps.shift_traffic import Ladder, disarm_alarms
+from workflows.steps.take_lane import take_lane
 from workflows.steps.wait_for_approval import wait_for_approval
 
 # Each round costs some forty events of history; nobody changes their mind so often in good faith.
@@ -104,6 +107,10 @@ class PromotionWorkflow:
         return self._result()
 
     async def _leave(self) -> None:
+        """The next may move production, and what follows the end is on its way."""
+        await asyncio.gather(self.state.lane.leave(), self._hand_over())
+
+    async def _hand_over(self) -> None:
         """What stays of it is said, and what goes on is handed over."""
         await discard_plans(self.state)
         infrastructure = self.state.status.infrastructure
@@ -128,27 +135,38 @@ class PromotionWorkflow:
         for _ in range(MOST_QUESTIONS):
             await complete_checklist(self.state)
             await plan_production(self.state)
-            await preflight(self.state)
             await request_approval(self.state)
             if not await wait_for_approval(self.state):
                 void_approvals(self.state, "an answer of the checklist changed")
                 continue
-            await preflight(self.state)  # a day may have passed since it was shown
-            if await production_changed(self.state):
-                void_approvals(self.state, "production's stack would become something else")
-                continue
-            baseline = await read_aliases(self.state, "prod")
-            self.state.stop_if_aborted()
-            self.state.end_if_over()
-            target = {name: alias.version for name, alias in baseline.items()}
-            if target != self.state.rollback_target:
-                void_approvals(self.state, "production changed: another version would be put back")
-            elif self.state.has_changed() or not is_complete(self.state.quorum()):
-                void_approvals(self.state, "something was withdrawn at the last moment")
+            if not await take_lane(self.state):
+                void_approvals(self.state, "something was withdrawn while it waited for the lane")
             else:
-                self.state.is_deploying = True  # from here on only an abort stops it
-                return baseline
+                baseline = await self._last_look()
+                if baseline is not None:
+                    return baseline
+            await self.state.lane.leave()
         raise Ended(Outcome.EXPIRED, f"asked {MOST_QUESTIONS} times, and changed each time")
+
+    async def _last_look(self) -> dict[str, AliasState] | None:
+        """Production's baseline, alone in production; None if the approvals are void by now."""
+        changed, baseline = await asyncio.gather(
+            production_changed(self.state), read_aliases(self.state, "prod")
+        )
+        await preflight(self.state, patient=True)  # a day may have passed since it was shown
+        self.state.stop_if_aborted()
+        self.state.end_if_over()
+        target = {name: alias.version for name, alias in baseline.items()}
+        if target != self.state.rollback_target:
+            void_approvals(self.state, "production changed: another version would be put back")
+        elif changed:
+            void_approvals(self.state, "production's stack would become something else")
+        elif self.state.has_changed() or not is_complete(self.state.quorum()):
+            void_approvals(self.state, "something was withdrawn at the last moment")
+        else:
+            self.state.is_deploying = True  # from here on only an abort stops it
+            return baseline
+        return None
 
     async def _release(
         self, artifacts: dict[str, Artifact], baseline: dict[str, AliasState]
@@ -257,6 +275,11 @@ class PromotionWorkflow:
     def supersede(self, payload: Any = None, *rest: Any) -> None:
         """A newer promotion has come as far as this one that waits."""
         self.inbox.supersede(payload)
+
+    @workflow.signal(description="The production lane's word: its own to send, not yours")
+    def lane_says(self, payload: Any = None, *rest: Any) -> None:
+        """The lane lets it in, or says what it waits for."""
+        self.inbox.lane_says(payload)
 
     @workflow.signal(description='Stop and put the baseline back: {"by": "you", "reason": "why"}')
     def abort(self, payload: Any = None, *rest: Any) -> None:

@@ -45,6 +45,8 @@ def request_facts(state: PromotionState, digest: str, until: datetime) -> Reques
         judgement_acts_in=2 * period,
         rollback_version=state.rollback_target[policy.api],
         last_drill=state.last_drill,
+        hotfix=request.hotfix,
+        windows=policy.windows,
         roles=tuple(
             NeededRole(
                 role=role.role,

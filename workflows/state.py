@@ -27,6 +27,7 @@ from release.decisions import Abort, Decision, Pause, Supersession
 from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
+from workflows.lane_seat import LaneSeat
 from workflows.metrics import count_end
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
@@ -43,6 +44,13 @@ class Ended(Exception):
         super().__init__(reason)
         self.outcome = outcome
         self.reason = reason
+
+
+class Busy(Ended):
+    """Somebody else moves production's traffic; when that is over this may go on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Outcome.NEEDS_FIX, reason)
 
 
 class PromotionState:
@@ -66,6 +74,7 @@ class PromotionState:
         self.is_admitted = False
         self.stopping = False
         self.is_deploying = False
+        self.lane = LaneSeat(request.policy.service)
         self.paused: Pause | None = None
         self.finish_now = False
         self._asides: set[asyncio.Task[Any]] = set()
@@ -121,6 +130,7 @@ class PromotionState:
             infrastructure=infrastructure.prod if infrastructure else None,
             infrastructure_waivers=infrastructure.waivers if infrastructure else (),
             policy=self.policy,
+            hotfix=self.request.hotfix,
         )
 
     def has_changed(self) -> bool:
@@ -150,7 +160,9 @@ class PromotionState:
         if self.stopping:
             raise asyncio.CancelledError
 
-    async def wait(self, condition: Callable[[], bool], longest: timedelta, summary: str) -> None:
+    async def wait(
+        self, condition: Callable[[], bool], longest: timedelta | None, summary: str
+    ) -> None:
         """The condition holds.
 
         Raises:
