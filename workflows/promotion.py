@@ -67,6 +67,7 @@ from workflows.steps.run_integration_tests import run_integration_tests
 from workflows.steps.shift_traffic import Ladder, disarm_alarms
 from workflows.steps.take_lane import take_lane
 from workflows.steps.wait_for_approval import wait_for_approval
+from workflows.together import together
 
 # Each round costs some forty events of history; nobody changes their mind so often in good faith.
 MOST_QUESTIONS = 10
@@ -150,10 +151,12 @@ class PromotionWorkflow:
 
     async def _last_look(self) -> dict[str, AliasState] | None:
         """Production's baseline, alone in production; None if the approvals are void by now."""
-        changed, baseline = await asyncio.gather(
-            production_changed(self.state), read_aliases(self.state, "prod")
+        baseline: dict[str, AliasState]
+        changed, baseline, _ = await together(
+            production_changed(self.state),
+            read_aliases(self.state, "prod"),
+            preflight(self.state, patient=True),  # a day may have passed since it was shown
         )
-        await preflight(self.state, patient=True)  # a day may have passed since it was shown
         self.state.stop_if_aborted()
         self.state.end_if_over()
         target = {name: alias.version for name, alias in baseline.items()}
