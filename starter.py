@@ -109,7 +109,7 @@ def _gates(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     fail.add_argument("--note", required=True, help="what is wrong")
     fail.add_argument("--link", default="", help="where it can be seen")
     waive = of_promotion("waive", "leave open an item that could not be measured")
-    waive.add_argument("item", help="id of the item")
+    waive.add_argument("item", help="id of the item, or `infrastructure` for a refused change")
     waive.add_argument("--reason", required=True, help="why it may stay open")
     withdraw = of_promotion("withdraw", "take back a sign-off, or without item your approval")
     withdraw.add_argument("item", nargs="?", default="", help="id of the item")

@@ -35,6 +35,7 @@ from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_release import GitHubRelease
 from activities.incident import Incidents
+from activities.infrastructure import Infrastructure
 from activities.integration_tests import IntegrationTests
 from activities.lane import Lanes
 from activities.notify import Notify, notice_client
@@ -84,6 +85,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     drills, records = Drills(aws.lambda_, aws.cloudwatch), DrillRecords(temporal)
     lanes = Lanes(temporal, settings.repository)
+    infrastructure = Infrastructure(settings.repository, aws.cloudformation)
     github_http = _github(settings, aws)
     github = GitHub(GitHubApi(github_http))
     admission = Admission(
@@ -132,6 +134,9 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         records.find_last_drill,
         records.find_promotion_moving,
         Audits(temporal, aws.s3, aws.dynamodb).export_audit,
+        infrastructure.plan_infrastructure,
+        infrastructure.execute_infrastructure,
+        infrastructure.discard_infrastructure,
         *_record(settings, github_http),
     ]
 

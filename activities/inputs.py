@@ -394,3 +394,19 @@ class DeploymentsInput(Message):
     table: str
     environment: str
     deployments: tuple[Deployment, ...] = Field(min_length=1)
+
+
+class PlanInput(Message):
+    """See what the commit's template would change of an environment's stack."""
+
+    sha: str
+    template: str = Field(description="its path in the repository")
+    stack: str
+    change_set: str = Field(description="its name; a retry finds it by this")
+
+
+class ChangeSetInput(Message):
+    """A change set of a stack, by its name."""
+
+    stack: str
+    change_set: str

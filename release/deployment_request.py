@@ -51,6 +51,14 @@ class NeededRole(Message):
     people: tuple[str, ...] = Field(description="who can decide on this release: no requester")
 
 
+class StackDiff(Message):
+    """What approvers agree to for production's stack."""
+
+    stack: str
+    changes: tuple[str, ...] = Field(description="one text each; empty: the stack stays as it is")
+    waived: tuple[WaivedItem, ...] = Field((), description="refused changes that somebody let pass")
+
+
 class RequestFacts(Message):
     """All that the request says."""
 
@@ -63,6 +71,7 @@ class RequestFacts(Message):
     major: bool
     changes: tuple[str, ...] = Field((), description="commit subjects since the running version")
     validation: Validation
+    infrastructure: StackDiff | None = Field(None, description="where the policy has a template")
     shift: Shift
     alarms_act_in: timedelta = Field(
         description="from the first failing request until the alarms have the old version back"
@@ -82,8 +91,15 @@ class RequestFacts(Message):
 
 def compose(facts: RequestFacts) -> str:
     """The request as people read it in the Temporal UI, in Slack and on GitHub."""
-    parts = (_head(facts), _validation(facts), _details(facts), _approval(facts), _where(facts))
-    return "\n\n".join("\n".join(part) for part in parts)
+    parts = (
+        _head(facts),
+        _validation(facts),
+        _infrastructure(facts.infrastructure),
+        _details(facts),
+        _approval(facts),
+        _where(facts),
+    )
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def estimated_duration(shift: Shift) -> timedelta:
@@ -177,6 +193,24 @@ def _validation(facts: RequestFacts) -> list[str]:
     if waived > _MAX_ROWS:
         lines += ["", f"and {waived - _MAX_ROWS} more waived items"]
     return lines
+
+
+def _infrastructure(diff: StackDiff | None) -> list[str]:
+    if diff is None:
+        return []
+    stack, count = code(diff.stack, 64), len(diff.changes)
+    if not count:
+        return ["### Infrastructure", "", f"{stack} stays as it is."]
+    plural = "s" if count > 1 else ""
+    return [
+        "### Infrastructure",
+        "",
+        f"{stack} changes before traffic moves, and a rollback does not put it back:",
+        "",
+        *(f"- {code(change, 200)}" for change in diff.changes[:_MAX_ROWS]),
+        *([f"- and {count - _MAX_ROWS} more change{plural}"] if count > _MAX_ROWS else []),
+        *(f"- waived by {name(one.by)}: {code(one.reason)}" for one in diff.waived[:_MAX_ROWS]),
+    ]
 
 
 def _details(facts: RequestFacts) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
+from release.change_set import InfrastructureStatus
 from release.checklist import ItemState
 from release.message import Message
 from release.policy import Policy
@@ -205,6 +206,9 @@ class PromotionStatus(Message):
     staged_at: datetime | None = Field(None, description="from when on staging ran the commit")
     baseline: dict[str, str] = Field({}, description="function → the version served before")
     published: dict[str, str] = Field({}, description="function → its version in production")
+    infrastructure: InfrastructureStatus | None = Field(
+        None, description="where the policy names a template"
+    )
     items: tuple[ItemState, ...] = Field((), description="both checklists, from when they begin")
     quorum: tuple[RoleStanding, ...] = ()
     votes: tuple[Vote, ...] = ()

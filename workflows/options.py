@@ -93,6 +93,17 @@ ROLLBACK: dict[str, Any] = {
     ),
 }
 
+PLAN_INFRASTRUCTURE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=30),  # half of it may be somebody else's update
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": _RETRIES,
+}
+EXECUTE_INFRASTRUCTURE: dict[str, Any] = {
+    # an abort does not wait for it: CloudFormation goes on by itself, and no traffic has moved
+    "start_to_close_timeout": timedelta(hours=3),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": _RETRIES,
+}
 END_DEPLOYMENT: dict[str, Any] = ROLLBACK | {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),

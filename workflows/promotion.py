@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     # First of all the values, each by name: a module that decides would import a copy of its own,
     # whose classes and enum members are not those that the activities return.
+    import release.change_set
     import release.channels
     import release.check_runs
     import release.checklist
@@ -48,6 +49,13 @@ from workflows.steps.admit import admit
 from workflows.steps.announce import tell_shifting, tell_started
 from workflows.steps.before_traffic import preflight, smoke
 from workflows.steps.build import build_artifacts
+from workflows.steps.change_infrastructure import (
+    change_production,
+    change_staging,
+    discard_plans,
+    plan_production,
+    production_changed,
+)
 from workflows.steps.complete_checklist import complete_checklist
 from workflows.steps.deploy_to_staging import deploy_to_staging
 from workflows.steps.hand_over import hand_over
@@ -98,10 +106,23 @@ class PromotionWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
 
+    async def _leave(self) -> None:
+        """The next may move production; what stays is said, and what goes on is handed over."""
+        await asyncio.gather(self.state.lane.leave(), self._say_what_stays())
+        await hand_over(self.state)
+
+    async def _say_what_stays(self) -> None:
+        await discard_plans(self.state)
+        infrastructure = self.state.status.infrastructure
+        stays = infrastructure.staying() if infrastructure else ""
+        if stays and self.state.status.outcome is not Outcome.COMPLETED:
+            self.state.note("infrastructure", "the promotion", None, stays)
+
     async def _promote(self) -> None:
         await admit(self.state)
         tell_started(self.state)
         artifacts = await build_artifacts(self.state)
+        await change_staging(self.state)
         await deploy_to_staging(self.state, artifacts)
         await run_integration_tests(self.state)
         baseline = await self._pass_the_gates()
@@ -112,6 +133,7 @@ class PromotionWorkflow:
         """Production's baseline, once the quorum agreed to exactly what will be done."""
         for _ in range(MOST_QUESTIONS):
             await complete_checklist(self.state)
+            await plan_production(self.state)
             await request_approval(self.state)
             if not await wait_for_approval(self.state):
                 void_approvals(self.state, "an answer of the checklist changed")
@@ -129,6 +151,9 @@ class PromotionWorkflow:
         """Production's baseline, alone in production; None if the approvals are void by now."""
         baseline = await read_aliases(self.state, "prod")
         await preflight(self.state, patient=True)  # a day may have passed since it was shown
+        if await production_changed(self.state):
+            void_approvals(self.state, "production's stack would become something else")
+            return None
         self.state.stop_if_aborted()
         self.state.end_if_over()
         target = {name: alias.version for name, alias in baseline.items()}
@@ -145,6 +170,7 @@ class PromotionWorkflow:
         self, artifacts: dict[str, Artifact], baseline: dict[str, AliasState]
     ) -> None:
         """Production serves the new version; or, if this raises, its baseline."""
+        await change_production(self.state)
         api = self.state.policy.api
         canary: dict[str, str] = {}
         self.state.show(
@@ -174,10 +200,6 @@ class PromotionWorkflow:
             if isinstance(end, Ended):  # judged; an abort says nothing of the commit
                 await uninterrupted(quarantine(self.state, end.reason))
             raise
-
-    async def _leave(self) -> None:
-        """The next may move production, and what follows the end is on its way."""
-        await asyncio.gather(self.state.lane.leave(), hand_over(self.state))
 
     def _end_without_verdict(self, error: BaseException) -> BaseException | None:
         """Aborted, cancelled or failed: nothing was judged; what the workflow's close shows, if it

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
+    from release.change_set import InfrastructureStatus
     from release.checklist import Answers, ItemState
     from release.evidence import Evidence
     from release.promotion import (
@@ -85,6 +86,7 @@ class PromotionState:
             requested_by=request.requested_by,
             stage=Stage.BUILD,
             stage_since=workflow.now(),
+            infrastructure=InfrastructureStatus() if request.policy.infrastructure else None,
             ladder=tuple(rung.canary_weight for rung in rungs(request.policy.shift)),
         )
 
@@ -113,6 +115,7 @@ class PromotionState:
 
     def evidence(self) -> Evidence:
         """What an approval given now would be given for."""
+        infrastructure = self.status.infrastructure
         return Evidence(
             sha=self.request.sha,
             version=self.request.version,
@@ -124,6 +127,8 @@ class PromotionState:
             tests=self.status.tests,
             items=self.gating_items(),
             rollback_target=self.rollback_target,
+            infrastructure=infrastructure.prod if infrastructure else None,
+            infrastructure_waivers=infrastructure.waivers if infrastructure else (),
             policy=self.policy,
             hotfix=self.request.hotfix,
         )

@@ -37,6 +37,7 @@ from activities.inputs import (
     ArmInput,
     AuditInput,
     BuildInput,
+    ChangeSetInput,
     CheckRunsInput,
     ChecksInput,
     ClaimsInput,
@@ -47,6 +48,7 @@ from activities.inputs import (
     DeploymentsInput,
     DrillsInput,
     NoticeInput,
+    PlanInput,
     PreflightInput,
     ProjectChecksInput,
     QuarantineCheckInput,
@@ -66,6 +68,7 @@ from activities.lane import Lanes
 from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.audit_export import AuditRecord
+from release.change_set import InfrastructurePlan, ResourceChange
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
 from release.deployment import Deployment
@@ -242,6 +245,10 @@ class Script:
         self.export: Callable[[AuditInput], Awaitable[AuditRecord]] | None = None
         self.recorded: list[DeploymentsInput] = []
         self.deployments: Deployments | None = None
+        self.stack_changes: Callable[[PlanInput], tuple[ResourceChange, ...]] = lambda _: ()
+        self.stack_updates: list[tuple[str, dict[str, float]]] = []
+        self.stack_error: Callable[[ChangeSetInput], Exception | None] = lambda _: None
+        self.discarded: list[str] = []
 
     @staticmethod
     def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
@@ -253,6 +260,25 @@ class Script:
         if self.build_error:
             raise self.build_error
         return [Artifact(function=f, sha256="ab" * 32, size_bytes=1) for f in order.sources]
+
+    @activity.defn
+    async def plan_infrastructure(self, order: PlanInput) -> InfrastructurePlan:
+        changes = self.stack_changes(order)
+        name = order.change_set if changes else ""
+        return InfrastructurePlan(stack=order.stack, change_set=name, changes=changes)
+
+    @activity.defn
+    async def execute_infrastructure(self, order: ChangeSetInput) -> None:
+        """What production's API serves at that moment stands beside it."""
+        error = self.stack_error(order)
+        if error:
+            raise error
+        alias = self.traffic.read("crypto-watch-api-prod", "live")
+        self.stack_updates.append((order.stack, {alias.version: 1 - alias.weight}))
+
+    @activity.defn
+    async def discard_infrastructure(self, order: ChangeSetInput) -> None:
+        self.discarded.append(order.stack)
 
     @activity.defn
     async def run_integration_tests(self, order: StagingInput) -> list[CheckResult]:
@@ -625,6 +651,9 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 traffic.point_alias,
                 Deploy(system.aws).publish_version,
                 script.build_artifacts,
+                script.plan_infrastructure,
+                script.execute_infrastructure,
+                script.discard_infrastructure,
                 script.run_integration_tests,
                 script.admit_request,
                 script.check_staging,
