@@ -149,7 +149,7 @@ class Watching:
         """The largest configured in the bucket: the cautious one for a canary's failure."""
         weights = self.progress.weights
         later = [*(since for since, _ in weights[1:]), datetime.max.replace(tzinfo=UTC)]
-        spans = zip(weights, later, strict=True)
+        spans = zip(weights, later, strict=False)  # none, before the first weight
         return max(
             (weight for (since, weight), until in spans if since < end and until > start),
             default=0.0,

@@ -291,6 +291,30 @@ async def test_repeated_attempt_writes_nothing_new(bench):
     assert len(bench.aws.writes) == writes
 
 
+async def test_step_that_comes_late_looks_before_it_climbs(bench):
+    """Lambda was out for minutes: meanwhile the new version broke, and no more users meet it."""
+    bench.metrics.per_second[NEW] = (8, 8)
+    late = datetime.now(UTC) - timedelta(minutes=2)
+    order = bench.order(since=late)
+
+    weighed = order.progress.weighed(late - timedelta(minutes=1), 0.1)
+    result = await bench.run(order.model_copy(update={"progress": weighed}))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert bench.aws.writes == []
+
+
+async def test_step_that_comes_late_and_sees_nothing_does_not_climb(bench):
+    """Blind after an outage: the weight stays where it is."""
+    bench.metrics.error = ClientError({"Error": {"Code": "Throttling"}}, "GetMetricData")
+    late = datetime.now(UTC) - timedelta(minutes=2)
+
+    result = await bench.run(bench.order(since=late))
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert bench.aws.writes == []
+
+
 async def test_foreign_weight_stops_the_step_and_is_left_alone(bench):
     """Somebody else's write is shown with both states, and stays."""
     order = bench.order()
