@@ -28,6 +28,10 @@ class Trouble(StrEnum):
     RACED = "does it, and the SDK's second try meets the new revision"
     LATE = "does it long after the caller gave up"
 
+    def __repr__(self) -> str:
+        """As it is written in a plan, to be pasted."""
+        return f"Trouble.{self.name}"
+
 
 @dataclass
 class Weather:

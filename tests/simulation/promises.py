@@ -76,22 +76,22 @@ def p2_guarded(run: Run) -> Iterator[str]:
 
 
 def p3_whole(run: Run) -> Iterator[str]:
-    """In the end each alias serves one version: the old or the new one, as the end says."""
+    """When a promotion has ended each alias serves one version, the old or the new, as it says."""
+    if run.promotion.closed == "terminated":
+        return
+    for function in (API, FETCHER):
+        writes = [w for w in run.lambda_.writes if w.function == function]
+        at_close = [w for w in writes if w.at <= run.closed_at]
+        for when, last in (("at its close", at_close[-1:]), ("in the end", writes[-1:])):
+            yield from (f"{when} {text}" for text in _not_whole(run, function, last))
+
+
+def p3_whole_without_a_promotion(run: Run) -> Iterator[str]:
+    """Also where it was terminated, which undoes nothing, no alias stays split."""
     for function in (API, FETCHER):
         last = run.serves(function)
-        if last.by.startswith("carol"):
-            continue
-        if not last.is_whole:
+        if not last.is_whole and not last.by.startswith("carol"):
             yield f"in the end {last.text}"
-        elif last.by == "guard" or run.promotion.closed == "terminated":
-            continue
-        else:
-            wanted = run.canary if _outcome(run) is Outcome.COMPLETED else run.baseline(function)
-            foreign = any(w.function == function for w in _foreign(run))
-            if last.version != wanted and not foreign:
-                yield f"in the end {last.text}, and the promotion is {_outcome(run)}"
-        if last.description and run.promotion.closed != "terminated" and last.by != "guard":
-            yield f"{function} still has a lease: {last.description}"
 
 
 def p4_approved(run: Run) -> Iterator[str]:
@@ -229,6 +229,7 @@ PROMISES: tuple[Promise, ...] = (
     p2_fresh,
     p2_guarded,
     p3_whole,
+    p3_whole_without_a_promotion,
     p4_approved,
     p5_back,
     p6_recorded,
@@ -273,6 +274,21 @@ def _is_copy(write: Write) -> bool:
         before.weights,
         before.description,
     )
+
+
+def _not_whole(run: Run, function: str, found: list[Write]) -> Iterator[str]:
+    if not found or found[0].by.startswith("carol"):
+        return
+    last = found[0]
+    if not last.is_whole:
+        yield last.text
+        return
+    wanted = run.canary if _outcome(run) is Outcome.COMPLETED else run.baseline(function)
+    is_anothers = last.by == "guard" or any(w.function == function for w in _foreign(run))
+    if last.version != wanted and not is_anothers:
+        yield f"{last.text}, and the promotion is {_outcome(run)}"
+    if last.description and last.by != "guard":
+        yield f"{function} still has a lease: {last.description}"
 
 
 def _foreign(run: Run) -> list[Write]:

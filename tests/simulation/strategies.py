@@ -6,7 +6,7 @@ from tests.simulation import plan as plans
 from tests.simulation.cloud import Trouble
 from tests.simulation.plan import Happening, Plan, Say
 
-_PEOPLE = ("alice", "bob", "paula", "dora", "mallory", "")
+_PEOPLE = ("alice", "alice", "bob", "bob", "paula", "dora", "mallory", "")
 _MALFORMED: tuple[tuple[object, ...], ...] = (
     (),
     (None,),
@@ -71,7 +71,12 @@ _answers = st.one_of(
     _say("withdraw", by=_people),
     _say("withdraw", by=_people, item=_items),
 )
-_malformed = st.builds(Say, st.sampled_from(_NAMES), st.sampled_from(_MALFORMED), _flags)
+_malformed = st.builds(
+    lambda name, payloads, is_update: Say(name, payloads, is_update and name != "supersede"),
+    st.sampled_from(_NAMES),
+    st.sampled_from(_MALFORMED),
+    _flags,
+)
 _seconds = st.sampled_from((1.0, 5.0, 12.0, 30.0, 60.0, 100.0, 150.0, 400.0))
 _whats = st.one_of(
     _approvals,
