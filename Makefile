@@ -6,7 +6,7 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test lint types security-scan coverage bench-price-api bench-rollout bench-rollback histories lock clean
+.PHONY: demo test lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback histories lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -19,7 +19,7 @@ lint: $(INSTALLED)
 	$(TOOLS)ruff check --output-format concise .
 
 types: $(INSTALLED)
-	$(TOOLS)mypy starter.py worker.py settings.py cli workflows activities release infra bench
+	$(TOOLS)mypy starter.py worker.py settings.py cli connection workflows activities release infra bench
 	cd api_lambda/prices && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
 	cd api_lambda/guard && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/guard .
@@ -35,6 +35,10 @@ coverage: $(INSTALLED)
 # the price handler beside others, on the same work: bench/price_api/README.md
 bench-price-api: .venv/.installed
 	@$(V)/python -m bench.price_api $(ARGS)
+
+# the price API under load while its DynamoDB fails: bench/soak_price_api/README.md
+soak-price-api: .venv/.installed
+	@$(V)/python -m bench.soak_price_api $(ARGS)
 
 # the ladders and the judgement beside other release systems', simulated: bench/rollout/README.md
 bench-rollout: $(ENVS)/bench-rollout/.installed

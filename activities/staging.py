@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any, Self
 
 import httpx
+from botocore.exceptions import BotoCoreError, ClientError
 from temporalio import activity
 
 from activities.inputs import ChecksInput, SmokeInput, StagingInput
@@ -57,6 +59,10 @@ class TestKeys:
         return (*self.ordinary, self.outage, self.rate_limit)
 
 
+class NoTestKeys(Exception):
+    """The environment's secret of test keys cannot be read, and a request needs one of them."""
+
+
 class Staging:
     """Finds an environment by its SSM parameter and secret; speaks HTTP to it."""
 
@@ -78,12 +84,20 @@ class Staging:
     ) -> "StagingClient":
         """A client of the environment, to be closed by its caller.
 
+        Its keys are read when a request first needs one: a service without keys has no secret.
         With a `transport`, that is what the requests go through instead of the network.
         """
         prefix = f"{order.service}/{order.environment}"
         url = self._ssm.get_parameter(Name=f"/{prefix}/url")["Parameter"]["Value"]
-        secret = self._secrets.get_secret_value(SecretId=f"{prefix}/test-api-keys")["SecretString"]
-        return StagingClient(url, TestKeys.of(secret), pause, transport)
+        secret_id = f"{prefix}/test-api-keys"
+        return StagingClient(url, cache(lambda: self._test_keys(secret_id)), pause, transport)
+
+    def _test_keys(self, secret_id: str) -> TestKeys:
+        try:
+            secret = self._secrets.get_secret_value(SecretId=secret_id)["SecretString"]
+            return TestKeys.of(secret)
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise NoTestKeys(f"could not be measured: the secret {secret_id}: {error}") from error
 
 
 class StagingClient:
@@ -95,16 +109,25 @@ class StagingClient:
     def __init__(
         self,
         url: str,
-        keys: TestKeys,
+        keys: Callable[[], TestKeys],
         pause: Pause,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url
-        self.keys = keys
+        self._keys = keys
         self.request_ids: list[str] = []  # of every answer that the service itself gave
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, transport=transport)
         self._pause = pause
         self._turn = count()
+
+    @property
+    def keys(self) -> TestKeys:
+        """The environment's own keys.
+
+        Raises:
+            NoTestKeys: it has none, or does not tell them.
+        """
+        return self._keys()
 
     def __enter__(self) -> Self:
         return self

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {".venv", ".local", "tests"}
 OURS = {
-    *("activities", "api_lambda", "bench", "cli", "infra", "release", "workflows"),
-    *("settings", "starter", "tests", "worker"),
+    *("activities", "api_lambda", "bench", "cli", "connection", "infra", "release", "workflows"),
+    *("examples", "settings", "starter", "tests", "worker"),
 }
 NOT_IN_WORKFLOWS = ("datetime.now", "datetime.utcnow", "date.today", "time.time", "time.monotonic")
 NOT_IN_WORKFLOWS += ("time.sleep", "os.environ", "os.getenv", "uuid.uuid4", "asyncio.wait")
