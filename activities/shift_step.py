@@ -84,15 +84,17 @@ class _Step:
     def _move_and_watch(self) -> StepResult:
         watching = self._watching
         watching.measured_at = renewed_at = self._move()
+        began = self._began()
+        watching.begin(began, self._order.weight)
         while True:
             now = datetime.now(UTC)
             judgement = watching.unless_blind(self._judge, now)
-            watching.heartbeat()
+            watching.heartbeat(since=began.isoformat())
             if judgement is not None:
                 return self._result(judgement)
             if now - renewed_at >= _RENEW_EVERY or self._must_tell_the_guard():
                 renewed_at = self._renew(now, renewed_at)
-            watching.wait(now)
+            watching.wait(now, since=began.isoformat())
 
     def _result(self, judgement: StepJudgement) -> StepResult:
         progress = self._watching.progress
@@ -109,9 +111,20 @@ class _Step:
                 lease=self._lease(now),
             )
         )
-        self._watching.weigh(order.since, order.weight)
         # a first attempt's lease may be old already: it is renewed at the first look
         return now if self._alias.revision_id != order.expected.revision_id else order.since
+
+    def _began(self) -> datetime:
+        """From when on the step's time counts: not that of an outage before its weight was there.
+
+        An earlier attempt has said when that was; if it has not, all of the time counts anew.
+        """
+        now = datetime.now(UTC)
+        if now - self._order.since < _LATE:
+            return self._order.since
+        told = [one for one in activity.info().heartbeat_details if isinstance(one, dict)]
+        since = told[-1].get("since") if told else None
+        return datetime.fromisoformat(since) if since else now
 
     def _lease(self, now: datetime) -> lease.Lease:
         watched = self._order.watched

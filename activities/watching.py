@@ -37,6 +37,11 @@ class Watching:
         """From `since` on the canary has this weight."""
         self.progress = self.progress.weighed(since, weight)
 
+    def begin(self, since: datetime, weight: float) -> None:
+        """The canary has the weight from `since` on, and the step's time runs from then."""
+        self._order = self._order.model_copy(update={"since": since})
+        self.weigh(since, weight)
+
     def judge(self, now: datetime) -> StepJudgement | None:
         """A failed judgement if the new version is seen to be worse, else None.
 

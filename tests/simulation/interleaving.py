@@ -147,6 +147,7 @@ def run(plan: Plan) -> Run:
 class _Director:
     def __init__(self, plan: Plan, clock: Clockwork) -> None:
         self.plan, self.clock = plan, clock
+        self._known: set[str] = set()
         weather = Weather(clock)
         lambda_ = LambdaBackend(clock)
         self.traffic = Traffic(
@@ -177,7 +178,7 @@ class _Director:
             if hasattr(getattr(Scripted, name), "__temporal_activity_definition")
         }
         worker = SimulatedWorker(clock, real | told)
-        server = Server(clock, _WORKFLOWS, worker.start, self._see)
+        server = Server(clock, _WORKFLOWS, worker.start, self._see, self._schedules)
         self.request = PromotionRequest(
             sha=SHA, version="1.2.3", requested_by="dora", policy=policy(plan.shift)
         )
@@ -249,17 +250,22 @@ class _Director:
             self._reach(stage if isinstance(stage, str) else stage[0])
 
     def _reach(self, stage: str) -> None:
-        run, plan = self.run_, self.plan
-        known = {name for _, name in run.stages}
-        run.stages.append((self.clock.now, stage))
+        self.run_.stages.append((self.clock.now, stage))
         self.clock.tell(f"stage {stage}")
-        if stage in known:
-            return
-        for happening in plan.happenings:
-            if happening.stage == stage:
-                self.clock.after(happening.after, lambda one=happening: self._happen(one))
-        if stage == "start" and plan.people_decide:
+        self._let_happen(stage)
+        if stage == "start" and self.plan.people_decide:
             self._people()
+
+    def _schedules(self, activity: str) -> None:
+        self._let_happen(activity)
+
+    def _let_happen(self, moment: str) -> None:
+        if moment in self._known:
+            return
+        self._known.add(moment)
+        for happening in self.plan.happenings:
+            if happening.stage == moment:
+                self.clock.after(happening.after, lambda one=happening: self._happen(one))
 
     def _people(self) -> None:
         plan = self.plan

@@ -99,9 +99,27 @@ What = (
 )
 
 
+ACTIVITIES = (
+    "admit_request",
+    "preflight",
+    "record_baseline",
+    "publish_version",
+    "smoke",
+    "arm_alarms",
+    "shift_step",
+    "shift_traffic",
+    "disarm_alarms",
+    "roll_back",
+    "quarantine",
+    "check_code",
+)
+
+
 @dataclass(frozen=True)
 class Happening:
-    """It happens so many seconds after the promotion has reached the stage."""
+    """It happens so many seconds after the promotion has reached the stage, or first scheduled an
+    activity of that name.
+    """
 
     stage: str
     after: float

@@ -10,6 +10,7 @@ from tests.simulation.cloud import API, FETCHER, Trouble, Write
 from tests.simulation.interleaving import Run, Sent
 
 FRESH_SECONDS = 90
+BAKE_SECONDS = 235  # of the 240: the step's time begins when it is ordered
 GUARDED_SECONDS = 70  # the guard looks every minute, and may have to look twice
 BACK_SECONDS = 120  # of a rollback, once nothing stands in its way
 
@@ -58,6 +59,16 @@ def p2_fresh(run: Run) -> Iterator[str]:
                 age = f"{asked_at - looks[-1]:.0f} s" if looks else "never"
                 yield f"{write.text} at {_at(run, write.at)}: the last look was {age} before"
         before = write.at
+
+
+def p2_baked(run: Run) -> Iterator[str]:
+    """A release completes only after it had all traffic for its whole bake, and was looked at."""
+    changes = _changes(run, API)
+    if _outcome(run) is not Outcome.COMPLETED or not changes:
+        return
+    whole = changes[-1]
+    if whole.version == run.canary and run.closed_at - whole.at < BAKE_SECONDS:
+        yield f"completed {run.closed_at - whole.at:.0f} s after {whole.text}"
 
 
 def p2_guarded(run: Run) -> Iterator[str]:
@@ -227,6 +238,7 @@ PROMISES: tuple[Promise, ...] = (
     ends,
     p1_once,
     p2_fresh,
+    p2_baked,
     p2_guarded,
     p3_whole,
     p3_whole_without_a_promotion,

@@ -7,9 +7,12 @@ from typing import Any
 
 import temporalio.activity
 from temporalio.api.failure.v1 import Failure
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from activities.aws_retries import AwsFaults
 from tests.simulation.clockwork import Clockwork, Process
 from tests.simulation.temporal_server import CONVERTER, FAILURES, ActivityRun
 
@@ -42,7 +45,7 @@ class Attempt:
     cancellation: Cancellation
     process: Process | None = None
     is_beating: bool = False
-    beats: int = 0
+    details: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -89,7 +92,7 @@ class SimulatedWorker:
         definition = temporalio.activity._Definition.must_from_callable(function)
         arguments = CONVERTER.from_payloads(list(order.arguments), definition.arg_types)
         temporalio.activity._Context.set(self._context(attempt))
-        return CONVERTER.to_payload(function(*arguments))
+        return CONVERTER.to_payload(_through_interceptors(function, arguments))
 
     def _context(self, attempt: Attempt) -> temporalio.activity._Context:
         order, execution = attempt.run.order, attempt.run.execution
@@ -100,10 +103,12 @@ class SimulatedWorker:
             attempt=attempt.number,
             workflow_id=execution.id,
             workflow_run_id=execution.run_id,
+            heartbeat_details=_over_the_wire(attempt.run.heartbeat_details),
+            retry_policy=RetryPolicy.from_proto(order.retry_policy),
         )
         return temporalio.activity._Context(
             info=lambda: info,
-            heartbeat=lambda *_: self._heartbeat(attempt),
+            heartbeat=lambda *details: self._heartbeat(attempt, details),
             cancelled_event=attempt.cancellation,  # type: ignore[arg-type]
             worker_shutdown_event=None,  # type: ignore[arg-type]
             shield_thread_cancel_exception=None,
@@ -113,9 +118,9 @@ class SimulatedWorker:
             cancellation_details=temporalio.activity._ActivityCancellationDetailsHolder(),
         )
 
-    def _heartbeat(self, attempt: Attempt) -> None:
-        """Sent once a second at most, as the worker's throttle has it."""
-        attempt.beats += 1
+    def _heartbeat(self, attempt: Attempt, details: tuple[Any, ...]) -> None:
+        """Sent once a second at most, as the worker's throttle has it, with the last details."""
+        attempt.details = details
         if attempt.is_beating:
             return
         attempt.is_beating = True
@@ -128,7 +133,7 @@ class SimulatedWorker:
             return
         if process.frozen_until > self.clock.now:
             return
-        answer = attempt.run.beat(attempt.number)
+        answer = attempt.run.beat(attempt.number, attempt.details)
         if answer and not attempt.cancellation.is_requested:
             attempt.cancellation.is_requested = True
             self.clock.interrupt(process, CancelledError(answer))
@@ -160,3 +165,28 @@ class SimulatedWorker:
                 report()
 
         self.clock.after(self.clock.delay(0.005, 0.3), arrive)
+
+
+def _over_the_wire(details: tuple[Any, ...]) -> list[Any]:
+    return CONVERTER.from_payloads(CONVERTER.to_payloads(list(details))) if details else []
+
+
+class _Function(ActivityInboundInterceptor):
+    """The activity itself, at the end of the interceptors' chain."""
+
+    def __init__(self) -> None:
+        """Nothing comes after it."""
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        return input.fn(*input.args)
+
+
+def _through_interceptors(function: Callable[..., Any], arguments: list[Any]) -> Any:
+    """The activity's result, as the real worker has it: AWS's faults translated."""
+    order = ExecuteActivityInput(fn=function, args=arguments, executor=None, headers={})
+    work = AwsFaults().intercept_activity(_Function()).execute_activity(order)
+    try:
+        work.send(None)  # it awaits nothing: what waits in it waits in virtual time
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("an interceptor waited for something")

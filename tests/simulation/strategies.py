@@ -107,11 +107,14 @@ _whats = st.one_of(
     st.just(plans.Cancel()),
     st.just(plans.Terminate()),
 )
+_soon = st.sampled_from((0.0, 0.02, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 2.0))
+_later = st.integers(0, 2600).map(lambda n: n / 10)
 _stages = st.sampled_from(("traffic shift", "traffic shift", "monitor", "rollback", *plans.STAGES))
-_moments = st.one_of(
-    st.sampled_from((0.0, 0.1, 0.5, 1.0, 2.0)), st.integers(0, 2600).map(lambda n: n / 10)
+happenings = st.one_of(
+    st.builds(Happening, _stages, _soon, _whats),
+    st.builds(Happening, _stages, _later, _whats),
+    st.builds(Happening, st.sampled_from(plans.ACTIVITIES), _soon, _whats),
 )
-happenings = st.builds(Happening, _stages, _moments, _whats)
 plan_strategy = st.builds(
     Plan,
     seed=st.integers(0, 2**32 - 1),

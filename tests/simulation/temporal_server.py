@@ -20,6 +20,7 @@ from temporalio.bridge.proto.workflow_activation import (
     WorkflowActivation,
     WorkflowActivationJob,
 )
+from temporalio.common import MetricMeter
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker._workflow_instance import (
     UnsandboxedWorkflowRunner,
@@ -50,6 +51,7 @@ class Server:
     workflows: dict[str, type]
     start_attempt: Callable[["ActivityRun", int], Any]
     on_search_attributes: Callable[["Execution", dict[str, Any]], None] = lambda *_: None
+    on_activity: Callable[[str], None] = lambda _: None
     executions: dict[str, "Execution"] = field(default_factory=dict)
     is_worker_down: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
@@ -397,7 +399,7 @@ class Execution:
             defn=definition,
             info=_info(self, start),
             randomness_seed=7,
-            extern_functions={},
+            extern_functions={"__temporal_get_metric_meter": lambda: MetricMeter.noop},
             disable_eager_activity_execution=True,
             worker_level_failure_exception_types=[],
             patch_activation_callback=None,
@@ -423,7 +425,7 @@ class ActivityRun:
         self.is_over = False
         self.is_resolved = False
         self.is_cancel_requested = False
-        self.heartbeat_details: list[Any] = []
+        self.heartbeat_details: tuple[Any, ...] = ()
         self._beat_at = 0.0
         self._retry: Any = None
         self._deadline = None
@@ -431,6 +433,7 @@ class ActivityRun:
         if total:
             self._deadline = self.clock.now + total
             self.clock.after(total, lambda: self._timed_out(None, _SCHEDULE_TO_CLOSE))
+        self.server.on_activity(order.activity_type)
         self.clock.after(self.clock.delay(0.005, 0.3), self._start)
 
     def _start(self) -> None:
@@ -468,11 +471,12 @@ class ActivityRun:
 
     # --- what the worker says ---
 
-    def beat(self, number: int) -> str:
+    def beat(self, number: int, details: tuple[Any, ...]) -> str:
         """The server has the heartbeat; its answer: '', 'cancel' or 'not found'."""
         if self.is_over or not self.is_running or self.attempt != number or self.execution.closed:
             return "not found"
         self._beat_at = self.clock.now
+        self.heartbeat_details = details
         return "cancel" if self.is_cancel_requested else ""
 
     def completed(self, number: int, payload: Any) -> None:
@@ -484,7 +488,8 @@ class ActivityRun:
     def failed(self, number: int, failure: Failure) -> None:
         """Tried again by its policy, or failed for good."""
         if self._is_current(number):
-            self._retry_or_fail(failure, retryable=not _is_final(failure))
+            final = set(self.order.retry_policy.non_retryable_error_types)
+            self._retry_or_fail(failure, retryable=not _is_final(failure, final))
 
     def cancelled(self, number: int) -> None:
         """The attempt has stopped because it was asked to."""
@@ -525,6 +530,8 @@ class ActivityRun:
         first = policy.initial_interval.ToTimedelta().total_seconds() or 1.0
         most = policy.maximum_interval.ToTimedelta().total_seconds() or 100 * first
         pause = min(most, first * (policy.backoff_coefficient or 2.0) ** min(self.attempt - 1, 60))
+        if failure.application_failure_info.HasField("next_retry_delay"):
+            pause = failure.application_failure_info.next_retry_delay.ToTimedelta().total_seconds()
         is_last = policy.maximum_attempts and self.attempt >= policy.maximum_attempts
         is_late = self._deadline is not None and self.clock.now + pause >= self._deadline
         if not retryable or is_last or is_late or self.is_cancel_requested:
@@ -581,9 +588,11 @@ def _cancelled(order: Any) -> Failure:
     return _wrapped(order, cause, RetryState.RETRY_STATE_CANCEL_REQUESTED)
 
 
-def _is_final(failure: Failure) -> bool:
-    found = failure.HasField("application_failure_info")
-    return found and failure.application_failure_info.non_retryable
+def _is_final(failure: Failure, types: set[str]) -> bool:
+    if not failure.HasField("application_failure_info"):
+        return False
+    info = failure.application_failure_info
+    return info.non_retryable or info.type in types
 
 
 def _closes(command: Any) -> bool:
