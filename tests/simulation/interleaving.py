@@ -110,6 +110,7 @@ class Run:
     sent: list[Sent] = field(default_factory=list)
     stages: list[tuple[float, str]] = field(default_factory=list)
     foreign: list[Any] = field(default_factory=list)
+    activities: list[str] = field(default_factory=list)  # the promotion's, as it asked for them
     closed_at: float = 0.0
     problem: str = ""
     status: PromotionStatus | None = None
@@ -256,7 +257,9 @@ class _Director:
         if stage == "start" and self.plan.people_decide:
             self._people()
 
-    def _schedules(self, activity: str) -> None:
+    def _schedules(self, execution: Execution, activity: str) -> None:
+        if execution is self.run_.promotion:
+            self.run_.activities.append(activity)
         self._let_happen(activity)
 
     def _let_happen(self, moment: str) -> None:

@@ -2,9 +2,15 @@
 
 from tests.simulation.cloud import Trouble
 from tests.simulation.plan import (
+    AlarmRed,
     Bad,
+    Cancel,
+    ForeignWrite,
     Happening,
     Plan,
+    Say,
+    Terminate,
+    WorkerDies,
 )
 
 FOUND: tuple[Plan, ...] = (
@@ -44,3 +50,48 @@ FOUND: tuple[Plan, ...] = (
     ),
 )
 """Each was found by a search, and what it found was mended."""
+
+SEES: dict[str, Plan] = {
+    "an alias is written over whatever somebody else put there": Plan(
+        happenings=(Happening("traffic shift", 0.0, ForeignWrite("split")),)
+    ),
+    "a rung passes whatever is seen": Plan(quality="crashes"),
+    "a rung is decided without a look at the alarms": Plan(),
+    "a step that comes late climbs without a look": FOUND[1],
+    "an outage counts as the time of a step": FOUND[2],
+    "one vote is enough": Plan(approve_after=60.0),
+    "a vote that was withdrawn counts": Plan(
+        happenings=(
+            Happening("approval", 0.0, Say("approve", ({"approver": "alice"},))),
+            Happening("approval", 5.0, Say("withdraw", ({"by": "alice"},))),
+            Happening("approval", 10.0, Say("approve", ({"approver": "bob"},))),
+        ),
+        approve_after=90000.0,
+    ),
+    "an abort puts nothing back": Plan(
+        happenings=(Happening("traffic shift", 60.0, Say("abort", ({"by": "alice"},))),)
+    ),
+    "an abort while it bakes is forgotten": Plan(
+        happenings=(Happening("monitor", 60.0, Say("abort", ({"by": "alice"},))),)
+    ),
+    "a rejection is forgotten": Plan(
+        happenings=(Happening("build", 0.0, Say("reject", ({"approver": "alice"},))),)
+    ),
+    "only the API is rolled back": Plan(
+        happenings=(Happening("disarm_alarms", 0.0, Say("abort", ({"by": "alice"},))),)
+    ),
+    "a rollback gives up": Plan(
+        seed=6560,
+        happenings=(
+            Happening("monitor", 2.0, Bad("lambda", Trouble.THROTTLED, 60.0)),
+            Happening("monitor", 31.7, Cancel()),
+        ),
+    ),
+    "a refusal leaves no trace": Plan(happenings=(Happening("build", 0.0, Say("waive", (5,))),)),
+    "the lease stays at the end": Plan(),
+    "the guard never looks at a stale lease": Plan(
+        happenings=(Happening("monitor", 0.0, Terminate()),)
+    ),
+    "the workflow is not deterministic": Plan(),
+}
+"""By mutation: a plan that does not keep every promise with it, and keeps all without."""

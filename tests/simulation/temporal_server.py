@@ -51,7 +51,7 @@ class Server:
     workflows: dict[str, type]
     start_attempt: Callable[["ActivityRun", int], Any]
     on_search_attributes: Callable[["Execution", dict[str, Any]], None] = lambda *_: None
-    on_activity: Callable[[str], None] = lambda _: None
+    on_activity: Callable[["Execution", str], None] = lambda *_: None
     executions: dict[str, "Execution"] = field(default_factory=dict)
     is_worker_down: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
@@ -433,7 +433,7 @@ class ActivityRun:
         if total:
             self._deadline = self.clock.now + total
             self.clock.after(total, lambda: self._timed_out(None, _SCHEDULE_TO_CLOSE))
-        self.server.on_activity(order.activity_type)
+        self.server.on_activity(execution, order.activity_type)
         self.clock.after(self.clock.delay(0.005, 0.3), self._start)
 
     def _start(self) -> None:
