@@ -15,7 +15,7 @@ from tests.simulation.promises import PROMISES, broken
 from tests.simulation.search import Found, search, shortened, story
 
 _MOST_RUNS_TO_FIND = 1500
-_PART = 250
+_PART = 125
 
 
 def main() -> int:
@@ -44,14 +44,20 @@ def _interleavings(runs: int, seed: int, processes: int) -> int:
     parts = [(min(_PART, runs - done), seed * 1_000_000 + done) for done in range(0, runs, _PART)]
     whole = Found()
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        for number, part in enumerate(pool.imap_unordered(_search, parts), 1):
+        for part in pool.imap_unordered(_search, parts):
             _add(whole, part)
-            print(f"{number} of {len(parts)} parts, {whole.runs} runs", file=sys.stderr, flush=True)
+            seconds = time.perf_counter() - began
+            progress = f"{whole.runs} runs in {seconds:.0f} s, violations: {_so_far(whole)}"
+            print(progress, file=sys.stderr, flush=True)
     seconds = time.perf_counter() - began
     _table(whole, seconds)
     for name, plans in sorted(whole.breaks.items()):
         _explain(name, min(plans, key=lambda plan: len(plan.happenings)))
     return 1 if whole.breaks else 0
+
+
+def _so_far(found: Found) -> str:
+    return ", ".join(f"{name} {len(plans)}" for name, plans in found.breaks.items()) or "none"
 
 
 def _search(part: tuple[int, int]) -> Found:

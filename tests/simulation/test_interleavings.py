@@ -17,6 +17,7 @@ from tests.simulation.strategies import plan_strategy
 HISTORIES = Path(__file__).parents[1] / "flow" / "histories"
 
 
+@pytest.mark.timeout(1800)  # half a minute; but a busy machine is no failure
 @settings(
     max_examples=400,
     derandomize=True,
