@@ -48,6 +48,26 @@ FOUND: tuple[Plan, ...] = (
             ),
         ),
     ),
+    # an abort was accepted, and the release completed: it met the last activity's result
+    Plan(
+        shift="all_at_once",
+        sign_off_after=0.0,
+        approve_after=0.0,
+        happenings=(
+            Happening("disarm_alarms", 0.2, Say("abort", ({"by": "alice"},), is_update=True)),
+        ),
+    ),
+    # cancelled while a one-time code was checked: its sender was never answered
+    Plan(
+        seed=1,
+        needs_codes=True,
+        sign_off_after=0.0,
+        approve_after=40.0,
+        happenings=(
+            Happening("check_code", 0.1, Cancel()),
+            Happening("check_code", 0.0, Say("approve", ({"approver": "bob", "code": "x"},), True)),
+        ),
+    ),
 )
 """Each was found by a search, and what it found was mended."""
 
