@@ -6,7 +6,7 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback histories test-interleavings lock clean
+.PHONY: demo test lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback audit-dependencies histories test-interleavings lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -57,6 +57,19 @@ bench-rollback: .venv/.installed
 test-interleavings: .venv/.installed
 	@$(V)/python -m tests.simulation $(ARGS)
 
+# known vulnerabilities in all that is pinned; needs PyPI itself, for no mirror has its advisories.
+# --strict: a package that could not be asked about is no package without findings
+audit-dependencies: $(ENVS)/audit/.installed
+	for pins in requirements/*.txt api_lambda/*/requirements.txt; do \
+	  $(ENVS)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$pins || exit 1; \
+	done
+	cd requirements/github-api && npm audit --package-lock-only
+
+$(ENVS)/audit/.installed: requirements/audit.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --no-deps --require-hashes -r $<
+	touch $@
+
 # what tests/flow/test_replay.py replays; again only after the flow was changed on purpose
 histories: .venv/.installed
 	$(V)/pytest -q tests/flow/record_histories.py
@@ -89,6 +102,7 @@ lock: .venv/.installed
 	$(COMPILE) --group ministack -o requirements/ministack.txt
 	$(COMPILE) --group lambda-runtime -o requirements/lambda-runtime.txt
 	$(COMPILE) --group bench-rollout -o requirements/bench-rollout.txt
+	$(COMPILE) --group audit -o requirements/audit.txt
 	$(COMPILE) api_lambda/fetcher/requirements.in -o api_lambda/fetcher/requirements.txt
 	cd requirements/github-api && npm update --package-lock-only --omit-lockfile-registry-resolved=true
 	$(COMPILE) bench/price_api/variants/powertools/requirements.in -o bench/price_api/variants/powertools/requirements.txt

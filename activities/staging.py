@@ -1,6 +1,7 @@
 """Staging as its consumers see it: its address, its test keys, and an HTTP client for both."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from temporalio import activity
 
 from activities.inputs import ChecksInput, SmokeInput, StagingInput
+from activities.secrets import unlogged
 from release.verdict import CheckResult, Verdict
 
 KEY_HEADER = "X-API-Key"
@@ -46,12 +48,15 @@ class TestKeys:
         """The keys of the secret's JSON list.
 
         Raises:
-            ValueError: it is not a list of at least 3 keys.
+            ValueError: it is not a list of at least 3 keys; nothing of it is repeated.
         """
         keys = json.loads(secret)
         if not isinstance(keys, list) or len(keys) < 3:
             raise ValueError("the secret of test API keys is not a JSON list of 3 or more")
-        *ordinary, outage, rate_limit = map(str, keys)
+        # httpx repeats an illegal header in its error, which would put the key into the history
+        if not all(isinstance(key, str) and re.fullmatch(r"[!-~]+", key) for key in keys):
+            raise ValueError("the secret of test API keys holds something else than keys")
+        *ordinary, outage, rate_limit = keys
         return cls(tuple(ordinary), outage, rate_limit)
 
     def all(self) -> tuple[str, ...]:
@@ -94,8 +99,9 @@ class Staging:
 
     def _test_keys(self, secret_id: str) -> TestKeys:
         try:
-            secret = self._secrets.get_secret_value(SecretId=secret_id)["SecretString"]
-            return TestKeys.of(secret)
+            with unlogged():
+                found = self._secrets.get_secret_value(SecretId=secret_id)
+            return TestKeys.of(found["SecretString"])
         except (ClientError, BotoCoreError, ValueError) as error:
             raise NoTestKeys(f"could not be measured: the secret {secret_id}: {error}") from error
 

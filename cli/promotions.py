@@ -10,6 +10,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from cli import aws, production, quarantine, versions
 from cli.commits import Commits
@@ -34,7 +35,11 @@ def commits() -> Commits:
 
 
 def prepare(
-    revision: str, requested_by: str, clock_factor: float, version: str | None = None
+    revision: str,
+    requested_by: str,
+    clock_factor: float,
+    version: str | None = None,
+    hotfix: str = "",
 ) -> PromotionRequest:
     """A checked request: everything that can be wrong is said before Temporal hears of it."""
     repository = commits()
@@ -57,6 +62,7 @@ def prepare(
         running_version=now.release,
         policy=policy.compressed(clock_factor),
         clock_factor=clock_factor,
+        hotfix=hotfix,
     )
     impossible = impossible_quorum(request)
     if impossible:
@@ -68,7 +74,7 @@ def prepare(
 async def start(
     client: Client, request: PromotionRequest, version: str | None = None
 ) -> tuple[WorkflowHandle[Any, Any], bool]:
-    """The commit's promotion, and whether it was running already.
+    """The commit's promotion, and whether it was running already: of many calls one starts it.
 
     Under the next free version if a running promotion has got this one; not if it was asked for.
     """
@@ -78,26 +84,31 @@ async def start(
     others = await versions.running(client, policy.service, but=request.sha)
     if not running and versions.holder(others, request.version):
         request = _kept_apart(request, others, version)
-    handle = await client.start_workflow(
-        PromotionWorkflow.run,
-        request,
-        id=request.workflow_id,
-        task_queue=task_queue(),
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        static_summary=summary(request),
-        static_details="\n".join(["#### Changes", *(f"- {change}" for change in request.changes)]),
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(SERVICE, policy.service),
-                SearchAttributePair(SHA, request.sha),
-                SearchAttributePair(VERSION, request.version),
-                SearchAttributePair(STAGE, Stage.BUILD.value),
-            ]
-        ),
-        rpc_timeout=RPC_TIMEOUT,
-    )
-    return handle, running
+    try:
+        handle = await client.start_workflow(
+            PromotionWorkflow.run,
+            request,
+            id=request.workflow_id,
+            task_queue=task_queue(),
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=summary(request),
+            static_details="\n".join(
+                ["#### Changes", *(f"- {change}" for change in request.changes)]
+            ),
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SERVICE, policy.service),
+                    SearchAttributePair(SHA, request.sha),
+                    SearchAttributePair(VERSION, request.version),
+                    SearchAttributePair(STAGE, Stage.BUILD.value),
+                ]
+            ),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return handle, True
+    return handle, False
 
 
 def _kept_apart(

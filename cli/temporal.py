@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli.errors import CliError, Refused, Unreachable
 from connection.connect import client_options
-from connection.errors import KeyringError
+from connection.errors import SettingsError
 from connection.problems import in_words
 from connection.telemetry import tracing
 from settings import TemporalSettings
@@ -72,8 +72,8 @@ async def _connected(settings: TemporalSettings, **ours: Any) -> AsyncIterator[C
 def _options(settings: TemporalSettings) -> dict[str, Any]:
     try:
         return client_options(settings)
-    except KeyringError as error:
-        raise Unreachable(str(error)) from error
+    except SettingsError as error:
+        raise Unreachable(" ".join(str(error).split())) from error
     except (OSError, RuntimeError, ValueError) as error:  # a profile or a file that is not there
         text = " ".join(str(error).split())
         raise Unreachable(

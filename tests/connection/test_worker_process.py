@@ -17,6 +17,7 @@ import httpx
 import pytest
 import trustme
 
+from tests.connection.refusing_server import refusing
 from tests.connection.test_telemetry import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -126,9 +127,34 @@ async def test_missing_namespace_is_said_in_one_line(temporal):
     assert "infra.temporal.setup" in line
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "advice"),
+    [
+        (16, "Jwt is Expired", "it does not take this API key"),
+        (7, "Request unauthorized.", "may not work in that namespace"),
+    ],
+)
+async def test_refused_key_is_said_in_one_line(status, message, advice):
+    """A key that has expired, or is for another namespace, is told from a server that is down."""
+    with refusing(status, message) as address:
+        line = said(TEMPORAL_ADDRESS=address)
+
+    assert advice in line
+
+
 async def test_missing_profile_is_said_in_one_line():
     """A typing error in the profile's name is no crash."""
     assert "Profile 'staging' not found" in said(TEMPORAL_PROFILE="staging")
+
+
+async def test_missing_certificate_file_is_said_in_one_line():
+    """It names the file."""
+    line = said(
+        TEMPORAL_TLS_CLIENT_CERT_PATH="/nowhere/cert.pem",
+        TEMPORAL_TLS_CLIENT_KEY_PATH="/nowhere/key.pem",
+    )
+
+    assert "/nowhere/cert.pem" in line
 
 
 async def test_own_expired_certificate_is_named(tmp_path):

@@ -13,6 +13,7 @@ from activities.deploy import Deploy
 from activities.shift_step import ShiftSteps
 from activities.traffic import Traffic as AliasTraffic
 from activities.watch import Watch
+from release.lane import LaneStatus, lane_id
 from release.lease import Hand, Note
 from release.policy import Checklist, Policy, parse_policy
 from release.promotion import PromotionRequest, PromotionStatus
@@ -30,10 +31,12 @@ from tests.simulation.cloud import (
 )
 from tests.simulation.plan import Happening, Plan
 from tests.simulation.scripted import Places, Scripted
+from tests.simulation.simulated_lane import SimulatedLanes
 from tests.simulation.simulated_worker import SimulatedWorker
 from tests.simulation.temporal_server import CONVERTER, Execution, Server
 from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import PostDeployWorkflow
+from workflows.production_lane import ProductionLaneWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -46,6 +49,7 @@ SETTLED = 300.0
 _WORKFLOWS = {
     workflow.__name__: workflow
     for workflow in (
+        ProductionLaneWorkflow,
         PromotionWorkflow,
         RecordWorkflow,
         PostDeployWorkflow,
@@ -114,6 +118,7 @@ class Run:
     closed_at: float = 0.0
     problem: str = ""
     status: PromotionStatus | None = None
+    lane: LaneStatus | None = None
     worker_down: list[tuple[float, float]] = field(default_factory=list)
 
     def serves(self, function: str) -> Any:
@@ -178,8 +183,14 @@ class _Director:
             for name in dir(Scripted)
             if hasattr(getattr(Scripted, name), "__temporal_activity_definition")
         }
-        worker = SimulatedWorker(clock, real | told)
+        lanes = SimulatedLanes(clock)
+        lane = {
+            name: getattr(lanes, name)
+            for name in ("join_lane", "compare_commits", "find_gone", "find_moving")
+        }
+        worker = SimulatedWorker(clock, real | told | lane)
         server = Server(clock, _WORKFLOWS, worker.start, self._see, self._schedules)
+        lanes.server = server
         self.request = PromotionRequest(
             sha=SHA, version="1.2.3", requested_by="dora", policy=policy(plan.shift)
         )
@@ -215,6 +226,9 @@ class _Director:
             self._until_settled()
             if self.plan.seed % 4 == 0:  # after every death of a worker it was replayed in any case
                 run.promotion.replay()
+            lane = run.server.executions.get(lane_id(self.request.policy.service))
+            if lane is not None and lane.tasks:
+                run.lane = LaneStatus.model_validate(lane.query("status"))
             if run.promotion.tasks:
                 run.status = PromotionStatus.model_validate(run.promotion.query("status"))
         except AssertionError as error:

@@ -42,7 +42,7 @@ FOUND: tuple[Plan, ...] = (
         happenings=(
             Happening("checklist", 0.6, AlarmRed(60.0)),
             Happening("production deploy", 81.6, Say("resume", ({"by": "bob"},))),
-            Happening("monitor", 0.3, WorkerDies(400.0)),
+            Happening("shift_step", 0.0, WorkerDies(400.0)),
             Happening(
                 "monitor", 0.2, Say("reject", ({"comment": "no", "approver": ""},), is_update=True)
             ),

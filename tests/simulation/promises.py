@@ -234,6 +234,12 @@ def rolls_back_when_due(run: Run) -> Iterator[str]:
         yield f"nothing was wrong with it, and it is {outcome}: {reason}"
 
 
+def lane_is_free(run: Run) -> Iterator[str]:
+    """Some minutes after a promotion has ended, however, the next one may move production."""
+    if run.lane is not None and run.lane.lane.holders:
+        yield f"the lane is still held by {[one.what for one in run.lane.lane.holders]}"
+
+
 PROMISES: tuple[Promise, ...] = (
     ends,
     p1_once,
@@ -250,6 +256,7 @@ PROMISES: tuple[Promise, ...] = (
     p8_heeded,
     never_overwritten,
     rolls_back_when_due,
+    lane_is_free,
 )
 
 

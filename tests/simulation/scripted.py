@@ -9,12 +9,14 @@ from activities.inputs import (
     Admitted,
     AuditInput,
     BuildInput,
+    ChangeSetInput,
     CheckRunsInput,
     ChecksInput,
     CodeInput,
     DeploymentsInput,
     DrillsInput,
     NoticeInput,
+    PlanInput,
     PreflightInput,
     ProjectChecksInput,
     QuarantineCheckInput,
@@ -33,6 +35,7 @@ from release.check_runs import CheckRun, CheckRuns
 from release.deployment import Deployment
 from release.drill import DrillResult
 from release.incident import Facts, Stored
+from release.infrastructure import InfrastructurePlan
 from release.lease import Note
 from release.promotion import Artifact, PromotionRequest
 from release.proof import CodeResult, CodeVerdict
@@ -103,6 +106,19 @@ class Scripted:
             activity.heartbeat()
         self._use("s3")
         return [Artifact(function=f, sha256="ab" * 32, size_bytes=1) for f in order.sources]
+
+    @activity.defn
+    def plan_infrastructure(self, order: PlanInput) -> InfrastructurePlan:
+        self._use("cloudformation")
+        return InfrastructurePlan(stack=order.stack, change_set="", changes=())
+
+    @activity.defn
+    def execute_infrastructure(self, order: ChangeSetInput) -> None:
+        self._use("cloudformation")
+
+    @activity.defn
+    def discard_infrastructure(self, order: ChangeSetInput) -> None:
+        self._use("cloudformation")
 
     @activity.defn
     def run_integration_tests(self, order: StagingInput) -> list[CheckResult]:

@@ -89,6 +89,7 @@ class Execution:
         self.result: Any = None
         self.failure: Failure | None = None
         self.updates: dict[str, str] = {}
+        self.answers: dict[str, Any] = {}
         self.replays = 0
         self.tasks = 0
         self.on_close: Callable[[Execution], None] = lambda _: None
@@ -307,6 +308,20 @@ class Execution:
             answer.result.failed.failure.child_workflow_execution_failure_info.SetInParent()
         self.deliver(job)
 
+    def _on_signal_external_workflow_execution(self, order: Any, _: Any) -> None:
+        def arrive() -> None:
+            target = self.server.executions.get(order.workflow_execution.workflow_id)
+            job = WorkflowActivationJob()
+            answer = job.resolve_signal_external_workflow
+            answer.seq = order.seq
+            if target is None or not target.signal(order.signal_name, list(order.args)):
+                answer.failure.message = "not found"
+                info = answer.failure.application_failure_info
+                info.type, info.non_retryable = "ExternalWorkflowExecutionNotFound", True
+            self.deliver(job)
+
+        self.clock.after(self.clock.delay(0.005, 0.5), arrive)
+
     def _on_upsert_workflow_search_attributes(self, order: Any, _: Any) -> None:
         found = {
             name: temporalio.converter.JSONPlainPayloadConverter().from_payload(payload)
@@ -317,6 +332,8 @@ class Execution:
     def _on_update_response(self, order: Any, _: Any) -> None:
         kind = order.WhichOneof("response")
         said = order.rejected.message if kind == "rejected" else ""
+        if kind == "completed":
+            self.answers[order.protocol_instance_id] = order.completed
         self.updates[order.protocol_instance_id] = f"{kind} {said}".strip()
 
     def _on_complete_workflow_execution(self, order: Any, _: Any) -> None:

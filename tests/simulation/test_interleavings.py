@@ -1,11 +1,11 @@
 """Orders of faults, messages and metrics that nobody would think of, and P1 to P8 in each."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.flow import recordings
 from tests.simulation.interleaving import run
 from tests.simulation.kept import FOUND, SEES
 from tests.simulation.mutations import MUTATIONS
@@ -13,8 +13,6 @@ from tests.simulation.plan import AlarmRed, Cancel, Happening, Plan, Say
 from tests.simulation.promises import broken
 from tests.simulation.search import story
 from tests.simulation.strategies import plan_strategy
-
-HISTORIES = Path(__file__).parents[1] / "flow" / "histories"
 
 
 @pytest.mark.timeout(1800)  # half a minute; but a busy machine is no failure
@@ -67,7 +65,7 @@ def test_one_seed_is_one_story():
 def test_simulated_server_does_what_the_real_one_did(name, happenings):
     """The workflow asks for the activities that it asked a real server for when its history was
     recorded, in the order of their first time."""
-    one = run(Plan(approve_after=50.0, happenings=happenings))
+    one = run(Plan(approve_after=100.0, happenings=happenings))
     asked_for = [name for name in dict.fromkeys(one.activities) if name != "notify"]
     assert asked_for == _recorded(name)
 
@@ -79,6 +77,6 @@ def _is_kept(plan):
 
 
 def _recorded(name):
-    events = json.loads((HISTORIES / f"{name}.json").read_text())["events"]
+    events = json.loads(recordings.current(name))["events"]
     scheduled = (e.get("activityTaskScheduledEventAttributes") for e in events)
     return list(dict.fromkeys(one["activityType"]["name"] for one in scheduled if one))

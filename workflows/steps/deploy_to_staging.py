@@ -1,5 +1,7 @@
 """Deploy to staging: publish, then all of staging's traffic at once."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -16,8 +18,7 @@ async def deploy_to_staging(state: PromotionState, artifacts: dict[str, Artifact
     state.enter(Stage.STAGING, "deploy to staging, then test it there")
     aliases = await read_aliases(state, "staging")
     versions = await publish_versions(state, "staging", artifacts)
-    for name, alias in aliases.items():
-        await _point(state, name, alias, versions[name])
+    await asyncio.gather(*(_point(state, name, aliases[name], versions[name]) for name in aliases))
     state.show(staged_at=workflow.now())
 
 
