@@ -102,9 +102,10 @@ class PromotionWorkflow:
             await uninterrupted(_settled(promotion))
             failure = self._end_without_verdict(error)
         await uninterrupted(self._leave())
+        # also of one that was cancelled: whoever is just proving who they are gets an answer
+        await uninterrupted(workflow.wait_condition(workflow.all_handlers_finished))
         if failure is not None:
             raise failure
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
 
     async def _leave(self) -> None:
@@ -197,6 +198,7 @@ class PromotionWorkflow:
             await ladder.settle()
             self.state.red_before = ladder.progress.preexisting_alarms
             await disarm_alarms(ladder.watched)
+            self.state.stop_if_aborted()  # it was taken in: a result that was ready hides it
         except (Ended, FailureError, asyncio.CancelledError) as end:
             await uninterrupted(roll_back(self.state, baseline, canary))
             if canary:
