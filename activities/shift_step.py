@@ -1,6 +1,6 @@
 """One step of the ladder: the weight moves, and is watched until `release` has judged it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -50,7 +50,7 @@ class _Step:
         watching = self._watching
         watching.measured_at = renewed_at = self._move()
         while True:
-            now = datetime.now(UTC)
+            now = watching.clock.now()
             judgement = watching.unless_blind(self._judge, now)
             watching.heartbeat()
             if judgement is not None:
@@ -62,7 +62,7 @@ class _Step:
             watching.wait(now)
 
     def _move(self) -> datetime:
-        order, now = self._order, datetime.now(UTC)
+        order, now = self._order, self._watching.clock.now()
         self._alias = self._traffic.move(
             ShiftInput(
                 baseline=order.baseline,
@@ -93,7 +93,9 @@ class _Step:
 
     def _must_tell_the_guard(self) -> bool:
         found = lease.Lease.from_description(self._alias.description)
-        return found is not None and found.ignored != self._lease(datetime.now(UTC)).ignored
+        return (
+            found is not None and found.ignored != self._lease(self._watching.clock.now()).ignored
+        )
 
     def _judge(self, now: datetime) -> StepJudgement | None:
         order, watching = self._order, self._watching
