@@ -38,6 +38,7 @@ from activities.one_time_code import OneTimeCodes
 from activities.post_deploy import PostDeploy
 from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
+from activities.pulse import Pulse
 from activities.quarantine import Quarantine
 from activities.secrets import read_secret
 from activities.shift_step import ShiftSteps
@@ -166,6 +167,7 @@ async def main() -> None:
             workflows=WORKFLOWS,
             activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
+            interceptors=[Pulse()],
             max_concurrent_activities=_MAX_ACTIVITIES,
             # a dead worker's workflows move to a live one after this, instead of after 10 s
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),

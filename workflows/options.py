@@ -6,6 +6,8 @@ from typing import Any
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+from release.pulse import PULSE
+
 _RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_interval=timedelta(seconds=15),
@@ -19,11 +21,13 @@ BUILD: dict[str, Any] = {
 }
 AWS_CALL: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "retry_policy": _RETRIES,
 }
 ADMISSION: dict[str, Any] = {
     # what was rolled back must not slip in while its record is down: it is waited for instead
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(hours=2),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
@@ -35,10 +39,12 @@ ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
 }
 NOTICE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=2),
 }
 PROOF: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(seconds=60),  # somebody waits for the answer
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4),
 }
@@ -51,6 +57,7 @@ RECORD: dict[str, Any] = {
     # an hour without DynamoDB or GitHub only makes the record late; what can never be raises
     # an error that is not retried
     "start_to_close_timeout": timedelta(minutes=2),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=2)
     ),
@@ -58,6 +65,7 @@ RECORD: dict[str, Any] = {
 ROLLBACK: dict[str, Any] = {
     # never gives up: a rollback that stops trying leaves users on the bad version
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
     ),

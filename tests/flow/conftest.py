@@ -59,6 +59,7 @@ from activities.inputs import (
     WatchInput,
     WatchSeen,
 )
+from activities.pulse import Pulse
 from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.audit_export import AuditRecord
@@ -614,6 +615,7 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 DrillRecords(temporal.client).find_promotion_moving,
             ],
             activity_executor=threads,
+            interceptors=[Pulse()],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
             # a mistake in workflow code fails at once here; in the real worker it is retried
             workflow_failure_exception_types=[Exception],
