@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli import laptop as laptop_commands
+from cli.errors import Refused
 from cli.production import live
 from infra.local import laptop as laptop_cloud
 from infra.local.child_environment import without_cloud_settings
@@ -106,7 +108,7 @@ class Lane:
             ports=Ports(**dict.fromkeys(Ports.model_fields, 0)),
             worker_command=[sys.executable, "-c", STAND_IN],
         )
-        self.state: LaptopState = laptop_commands.up(wanted, attached=True, first="main")
+        self.state = _up(wanted)
         self.policy: Policy = parse_policy((self.repository / "release.toml").read_text())
         self.base = self.git("rev-parse", "HEAD")
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
@@ -256,6 +258,14 @@ class Lane:
         vendor(self.repository / "api_lambda" / "fetcher")
         self.git("add", "--all", "--force")
         self.git("commit", "--quiet", "--message", "ci: lean")
+
+
+def _up(wanted: LaptopSettings) -> LaptopState:
+    """Lanes that start at one moment may choose the same free port: another choice is tried."""
+    for _ in range(2):
+        with suppress(Refused):
+            return laptop_commands.up(wanted, attached=True, first="main")
+    return laptop_commands.up(wanted, attached=True, first="main")
 
 
 def vendor(folder: Path) -> None:

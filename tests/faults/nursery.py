@@ -55,7 +55,7 @@ def _work(environment: dict[str, str], log: str) -> None:
     os.environ.update(environment)
     if "LD_PRELOAD" in environment:  # takes effect in a new program only
         program = str(Path(__file__).parents[2] / "worker.py")
-        os.execve(sys.executable, [sys.executable, program], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, program], environment)
     try:
         asyncio.run(worker.main())
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 
 from activities.deployment_table import DeploymentTable
+from activities.quarantine_table import QuarantineTable
 from cli import audit_source, audit_verify
 from release.audit_story import tell
 from release.promotion import Outcome
@@ -17,6 +18,7 @@ from tests.faults.aws_calls import Call
 from tests.faults.promotion import FUNCTIONS, Run
 
 FRESH_SECONDS = 90.0
+_MOST_WRITES = 3  # of the baseline: a lost answer costs one more, which says the same
 _API = "crypto-watch-api-prod"
 
 
@@ -107,14 +109,13 @@ def _rolled_back(run: Run) -> Iterator[str]:
     touched = any(_is_production(call) and call.applied for call in run.calls)
     if not (went_back and touched):
         return
-    # a lost answer costs one more write, which says the same
     writes = [c for c in run.calls if c.op == "UpdateAlias" and c.target == f"{_API}:live"]
     last = [c for c in writes if c.applied]
     if not last or _weight(run, last[-1]) != 0:
         yield "the last write to production is not the baseline"
-    attempts = Counter(_weight(run, call) for call in writes)
-    if attempts[0.0] > 4 + 2 * run.lane.nursery.kills:
-        yield f"{attempts[0.0]} writes of the baseline"
+    again = sum(_weight(run, call) == 0 for call in last)
+    if again > _MOST_WRITES + run.lane.nursery.kills - run.kills_before:
+        yield f"{again} writes of the baseline"
 
 
 def _recorded_once(run: Run) -> Iterator[str]:
@@ -142,6 +143,9 @@ def _recorded_once(run: Run) -> Iterator[str]:
         want = "active" if live else "rolled-back"
         if records[0].replace("_", "-") != want:
             yield f"the record says {records[0]}, not {want}"
+    quarantined = run.request.sha in _quarantined()
+    if quarantined != (run.status.get("outcome") == Outcome.ROLLED_BACK.value):
+        yield f"quarantined: {quarantined}"
     for part in run.kept.kept if run.kept else ():
         if not part.done:
             yield f"the record lacks {part.what}: {part.text}"
@@ -242,6 +246,11 @@ def _notices(run: Run) -> list[tuple[str, dict[str, Any]]]:
 def _records(sha: str) -> list[str]:
     table = DeploymentTable(boto3.client("dynamodb"), "crypto-watch-prod", "prod")
     return [one.status.value for one in table.all() if one.git_commit == sha]
+
+
+def _quarantined() -> set[str]:
+    table = QuarantineTable(boto3.client("dynamodb"), "crypto-watch-prod")
+    return {entry.sha for entry in table.all()}
 
 
 def _seconds(text: str) -> float:

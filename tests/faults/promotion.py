@@ -38,6 +38,7 @@ class Run:
     began: float = field(default_factory=time.time)
     sent: list[tuple[str, str]] = field(default_factory=list)  # (kind, by) that Temporal took
     seen: list[str] = field(default_factory=list)  # labels, in order
+    kills_before: int = 0
     killed_at: list[str] = field(default_factory=list)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
@@ -143,7 +144,7 @@ async def promote(
     before = await asyncio.to_thread(aliases)
     handle, _ = await promotions.start(client, request)
     run = Run(lane, client, request, handle, before)
-    run.began = time.time() - 0.5
+    run.began, run.kills_before = time.time() - 0.5, lane.nursery.kills
     run.begin(run.signal("sign_off", "alice", item="manual-verification", note="fine"))
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):

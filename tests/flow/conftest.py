@@ -341,7 +341,8 @@ class Script:
     @activity.defn
     async def quarantine(self, order: QuarantineInput) -> None:
         if self.quarantine_error:
-            raise self.quarantine_error
+            error, self.quarantine_error = self.quarantine_error, None
+            raise error
         self.quarantined[order.sha] = order.reason
 
     @activity.defn
