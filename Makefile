@@ -6,7 +6,7 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test test-faults lint types security-scan coverage bench-price-api bench-rollout bench-rollback histories lock clean
+.PHONY: demo test test-faults lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback audit-dependencies histories lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -25,7 +25,7 @@ lint: $(INSTALLED)
 	$(TOOLS)ruff check --output-format concise .
 
 types: $(INSTALLED)
-	$(TOOLS)mypy starter.py worker.py settings.py cli workflows activities release infra bench
+	$(TOOLS)mypy starter.py worker.py settings.py cli connection workflows activities release infra bench
 	cd api_lambda/prices && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
 	cd api_lambda/guard && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/guard .
@@ -42,6 +42,10 @@ coverage: $(INSTALLED)
 bench-price-api: .venv/.installed
 	@$(V)/python -m bench.price_api $(ARGS)
 
+# the price API under load while its DynamoDB fails: bench/soak_price_api/README.md
+soak-price-api: .venv/.installed
+	@$(V)/python -m bench.soak_price_api $(ARGS)
+
 # the ladders and the judgement beside other release systems', simulated: bench/rollout/README.md
 bench-rollout: $(ENVS)/bench-rollout/.installed
 	@$(ENVS)/bench-rollout/bin/python -m bench.rollout $(ARGS)
@@ -54,6 +58,19 @@ $(ENVS)/bench-rollout/.installed: requirements/bench-rollout.txt | .venv/.instal
 # 200 rollback drills on a laptop cloud: from a red alarm to all traffic on the baseline
 bench-rollback: .venv/.installed
 	@$(V)/python -m bench.rollback $(ARGS)
+
+# known vulnerabilities in all that is pinned; needs PyPI itself, for no mirror has its advisories.
+# --strict: a package that could not be asked about is no package without findings
+audit-dependencies: $(ENVS)/audit/.installed
+	for pins in requirements/*.txt api_lambda/*/requirements.txt; do \
+	  $(ENVS)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$pins || exit 1; \
+	done
+	cd requirements/github-api && npm audit --package-lock-only
+
+$(ENVS)/audit/.installed: requirements/audit.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --no-deps --require-hashes -r $<
+	touch $@
 
 # what tests/flow/test_replay.py replays; again only after the flow was changed on purpose
 histories: .venv/.installed
@@ -87,6 +104,7 @@ lock: .venv/.installed
 	$(COMPILE) --group ministack -o requirements/ministack.txt
 	$(COMPILE) --group lambda-runtime -o requirements/lambda-runtime.txt
 	$(COMPILE) --group bench-rollout -o requirements/bench-rollout.txt
+	$(COMPILE) --group audit -o requirements/audit.txt
 	$(COMPILE) api_lambda/fetcher/requirements.in -o api_lambda/fetcher/requirements.txt
 	cd requirements/github-api && npm update --package-lock-only --omit-lockfile-registry-resolved=true
 	$(COMPILE) bench/price_api/variants/powertools/requirements.in -o bench/price_api/variants/powertools/requirements.txt

@@ -6,6 +6,7 @@ nothing was started · 3 Temporal or AWS does not answer · 130 interrupted.
 
 import argparse
 import getpass
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -203,12 +204,19 @@ def _clock(command: argparse.ArgumentParser, default: float | None) -> None:
     )
 
 
+def _refuse(text: str, code: int, *, as_json: bool) -> None:
+    """A line for people, always; for programs an object where they look for one."""
+    print(f"error: {text}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": text, "exit_code": code}))
+
+
 def main(argv: list[str]) -> int:
     """The exit code; every expected failure is one line on stderr."""
     arguments = parser().parse_args(argv)
     arguments.name = arguments.name or getpass.getuser()
     if getattr(arguments, "clock", None) is not None and not 1 <= arguments.clock <= 600:
-        print("error: --clock must lie between 1 and 600", file=sys.stderr)
+        _refuse("--clock must lie between 1 and 600", 2, as_json=arguments.json)
         return 2
     # late: `--help` and a typing slip answer at once, without loading Temporal's SDK and boto3
     from cli import commands
@@ -218,7 +226,7 @@ def main(argv: list[str]) -> int:
     try:
         return int(getattr(commands, name)(arguments))
     except CliError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _refuse(str(error), error.exit_code, as_json=arguments.json)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

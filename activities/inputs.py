@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from release.audit_chain import GENESIS
 from release.channels import Channel
-from release.checklist import Limits
+from release.checklist import ANY_SERVICE, ContractCase, Limits
 from release.deployment import Deployment
 from release.lease import Lease
 from release.message import Message
@@ -174,6 +174,7 @@ class StagingInput(Message):
     service: str
     environment: str
     sha: str
+    cases: tuple[ContractCase, ...] = ANY_SERVICE
 
 
 class ChecksInput(Message):
@@ -282,6 +283,7 @@ class PreflightInput(Message):
     expected: dict[str, str] = Field(
         {}, description="function → the version its alias has to serve; one left out may be any"
     )
+    dry_runs: tuple[str, ...] = Field((), description="functions that can run without an effect")
 
 
 class SmokeInput(Message):
@@ -293,6 +295,8 @@ class SmokeInput(Message):
     versions: dict[str, str] = Field(description="function → the version to invoke")
     api: str = Field(description="the function behind the HTTP API, a key of functions")
     sha: str = Field(description="the commit that the versions were built from")
+    cases: tuple[ContractCase, ...] = ANY_SERVICE
+    dry_runs: tuple[str, ...] = Field((), description="functions that can run without an effect")
 
 
 class QuarantineInput(Message):

@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 from temporalio import activity
 
 from activities.aws import error_code
-from activities.checks.context import FETCHER
 from activities.checks.live_alarms import expect_live_alarms
 from activities.http_event import http_answer, http_event
 from activities.inputs import PreflightInput
@@ -96,7 +95,7 @@ class Preflight:
         # asked before its state is read: an idle version is woken by being invoked
         if name == order.api:
             self._expect_http_answer(function, version, check)
-        elif name == FETCHER:
+        elif name in order.dry_runs:
             self._expect_dry_run(function, version, check)
         else:
             check.saw("not invoked: what it does without a request to do it is not known")

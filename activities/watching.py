@@ -12,7 +12,7 @@ from temporalio.exceptions import CancelledError
 from activities.clock import ServerClock
 from activities.inputs import StepInput
 from activities.measure import Bucket, Measure
-from activities.watch import Watch
+from activities.watch import AlarmsGoneError, Watch
 from release.judgement import Looked, is_shared_incident, judge_blindness, judge_harm
 from release.promotion import Counts, StepJudgement
 from release.sequential import BUCKET_SECONDS, CRASHED, FAILED, SLOW, Metric, Pair, metrics
@@ -43,7 +43,7 @@ class Watching:
         """A failed judgement if the new version is seen to be worse, else None.
 
         Raises:
-            ClientError, BotoCoreError: nothing could be measured; later it may.
+            ClientError, BotoCoreError, AlarmsGoneError: nothing could be measured; later it may.
         """
         order = self._order
         step_back = self._count(now)
@@ -68,7 +68,7 @@ class Watching:
         """What `judge` says; while nothing can be measured, what is said of that."""
         try:
             judgement = judge(now)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, AlarmsGoneError) as error:
             activity.logger.warning("could not measure: %s", error)
             blind = now - self.measured_at
             return judge_blindness(self._order.shift, blind, str(error), self.look)

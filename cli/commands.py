@@ -327,11 +327,13 @@ async def _promotion_status(arguments: Any) -> int:
             return await show.watch(client, identity)
         found = await promotions.status(client, identity)
         after = await post_deploy.status(client, identity) if found.outcome else None
+        counts = {} if found.outcome else await promotions.live_counts(client, identity)
     if arguments.json:
         watch = after.model_dump(mode="json") if after else None
-        print(json.dumps(found.model_dump(mode="json") | {"post_deploy": watch}))
+        more = {"post_deploy": watch, "trying_again": counts.get("note")}
+        print(json.dumps(found.model_dump(mode="json") | more))
     else:
-        show.print_status(found)
+        show.print_status(found, counts)
         if after:
             post_deploy.print_status(after)
         _print_ui(identity)

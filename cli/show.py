@@ -31,9 +31,9 @@ _ANSWER_COLOURS = {
 _POLL_SECONDS = 1.0
 
 
-def print_status(status: PromotionStatus) -> None:
+def print_status(status: PromotionStatus, counts: dict[str, Any] | None = None) -> None:
     """The whole promotion, once."""
-    Console().print(render(status, {}))
+    Console().print(render(status, counts or {}))
 
 
 async def watch(client: Client, identity: str) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from release.channels import Channel
-from release.checklist import Groups, Item, Limits, WatchItem
+from release.checklist import ANY_SERVICE, ContractCase, Groups, Item, Limits, WatchItem
 from release.message import Message
 
 _LONGEST = timedelta(days=30)
@@ -46,6 +46,9 @@ class Function(Message):
     """One Lambda of the release; every environment has it as `<service>-<name>-<environment>`."""
 
     source: str = Field(description="folder of the repository that becomes the zip")
+    dry_run: bool = Field(
+        False, description='answers {"dryRun": true} with {"status": "ok"}, and changes nothing'
+    )
 
 
 class ShiftStep(Message):
@@ -262,6 +265,9 @@ class Policy(Message):
     artifact_bucket: str
     api: str = Field("api", description="the function that takes the shifted traffic")
     functions: dict[str, Function]
+    contract: tuple[ContractCase, ...] = Field(
+        ANY_SERVICE, description="asked of staging over HTTP, and of a new version at weight 0"
+    )
     shift: Shift
     approval: Approval
     checklist: Checklist
@@ -292,6 +298,10 @@ class Policy(Message):
     def function_names(self, environment: str) -> dict[str, str]:
         """Function → its full name in an environment."""
         return {name: self.function_name(name, environment) for name in self.functions}
+
+    def dry_runs(self) -> tuple[str, ...]:
+        """The functions that can be invoked without an effect."""
+        return tuple(name for name, function in self.functions.items() if function.dry_run)
 
     def table_name(self, environment: str) -> str:
         """The DynamoDB table's name in an environment."""

@@ -10,6 +10,7 @@ from pydantic import Field
 from release.checklist import ItemState
 from release.message import Message
 from release.policy import Policy
+from release.text import camel_case
 from release.verdict import CheckResult, Verdict
 from release.votes import RoleStanding, Vote
 
@@ -97,6 +98,11 @@ class Artifact(Message):
     def key(self) -> str:
         """Where the zip lies in the artifact bucket."""
         return f"lambda/{self.sha256}.zip"
+
+
+def artifact_parameter(function: str) -> str:
+    """The parameter of a service's template that takes the digest of a function's first zip."""
+    return f"{camel_case(function)}Artifact"
 
 
 class AliasState(Message):

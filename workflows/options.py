@@ -3,21 +3,33 @@
 from datetime import timedelta
 from typing import Any
 
+from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 from release.pulse import PULSE
 
+with workflow.unsafe.imports_passed_through():
+    from activities.aws_faults import FaultKind
+
+# a person has to act first: said at once. A rollback and a record wait even for that
+_FINAL = (FaultKind.REFUSED.value, FaultKind.SETTINGS.value)
+# what AWS throttles, and credentials that expired, are tried further apart: activities/aws_retries
 _RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_interval=timedelta(seconds=15),
     maximum_attempts=6,
+    non_retryable_error_types=_FINAL,
 )
 
 BUILD: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=3),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_attempts=3,
+        non_retryable_error_types=_FINAL,
+    ),
 }
 AWS_CALL: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
@@ -30,7 +42,9 @@ ADMISSION: dict[str, Any] = {
     "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(hours=2),
     "retry_policy": RetryPolicy(
-        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(minutes=1),
+        non_retryable_error_types=_FINAL,
     ),
 }
 ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
@@ -46,12 +60,20 @@ PROOF: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
     "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(seconds=60),  # somebody waits for the answer
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_attempts=4,
+        non_retryable_error_types=_FINAL,
+    ),
 }
 CHECKS: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_attempts=4,
+        non_retryable_error_types=_FINAL,
+    ),
 }
 RECORD: dict[str, Any] = {
     # an hour without DynamoDB or GitHub only makes the record late; what can never be raises
@@ -106,7 +128,9 @@ def shift_step(longest: timedelta) -> dict[str, Any]:
         "heartbeat_timeout": timedelta(seconds=15),
         "cancellation_type": ActivityCancellationType.TRY_CANCEL,
         "retry_policy": RetryPolicy(
-            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
+            initial_interval=timedelta(seconds=1),
+            maximum_interval=timedelta(seconds=10),
+            non_retryable_error_types=_FINAL,
         ),
     }
 

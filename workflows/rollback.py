@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
 from workflows import options
 from workflows.deployment_record import record_rollback
 from workflows.incident import leave_incident
+from workflows.metrics import time_rollback
 
 _WITHOUT_LIMIT = {"retry_policy": options.ROLLBACK["retry_policy"]}
 # pip says nothing while it installs: a build that is slow today must not fail for ever
@@ -71,6 +72,7 @@ class RollbackWorkflow:
             return reason
         self._show(target.function, f"serves version {alias.version}, all of its traffic")
         if target is self._request.targets[0]:  # the API: another that hangs holds up no record
+            time_rollback(self._request.service, "request", workflow.info().start_time)
             await record_rollback(self._request)
         return alias
 

@@ -26,6 +26,7 @@ from release.decisions import Abort, Decision, Pause, Supersession
 from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
+from workflows.metrics import count_end
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
 SHA = SearchAttributeKey.for_keyword("ReleaseSha")
@@ -225,6 +226,7 @@ class PromotionState:
             OUTCOME.value_set(outcome.value),
         ]
         workflow.upsert_search_attributes(updates)
+        count_end(self.policy.service, outcome.value)
 
 
 def role_names(state: PromotionState) -> str:

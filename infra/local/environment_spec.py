@@ -1,11 +1,12 @@
 """What an environment is to be like when it is new."""
 
+from pathlib import Path
+
 from pydantic import Field
 
-from infra.local.settings import Frozen
+from infra.local.settings import PROJECT_ROOT, Frozen
 
 ALIAS = "live"
-KINDS = ("api", "fetcher")
 GUARD = "guard"
 
 
@@ -16,9 +17,11 @@ class EnvironmentSpec(Frozen):
     environment: str
     url: str
     price_feed: str = Field(description="base URL of the price feed")
+    template: Path = Field(PROJECT_ROOT / "infra" / "template.yaml", description="of its stack")
+    functions: tuple[str, ...] = ("api", "fetcher")
     artifacts: dict[str, str] = Field(
-        description="`api`, `fetcher` and `guard` to the zip's SHA-256 in hex; the first two are"
-        " needed only where the function is missing"
+        description="function and `guard` to the zip's SHA-256 in hex; the guard's is all that is"
+        " needed where the functions exist"
     )
     version: str
     git_sha: str
@@ -32,5 +35,5 @@ class EnvironmentSpec(Frozen):
         return f"{self.service}-{self.environment}"
 
     def function(self, kind: str) -> str:
-        """The name of the `api`, the `fetcher` or the `guard` function."""
+        """The full name of a function of the release, or of the `guard`."""
         return f"{self.service}-{kind}-{self.environment}"

@@ -5,11 +5,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.local.environment_spec import EnvironmentSpec
+from infra.local.environment_spec import GUARD, EnvironmentSpec
 from infra.local.template import read_template, without_cloudwatch
+from release.promotion import artifact_parameter
 
 _WAIT = {"Delay": 0.2, "MaxAttempts": 300}
-_OF_THE_FIRST_VERSION = ("ApiArtifact", "FetcherArtifact", "FirstVersion", "FirstCommit")
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
@@ -23,13 +23,14 @@ def deploy_stack(cloudformation: Any, spec: EnvironmentSpec) -> bool:
     Of one that is there the first version is left as it was: promotions have published others.
     """
     is_new = not _exists(cloudformation, spec.name)
+    of_first = {*map(artifact_parameter, spec.functions), "FirstVersion", "FirstCommit"}
     parameters = [
-        _previous(name) if name in _OF_THE_FIRST_VERSION and not is_new else _given(name, value)
+        _previous(name) if name in of_first and not is_new else _given(name, value)
         for name, value in parameters_of(spec).items()
     ]
     order = {
         "StackName": spec.name,
-        "TemplateBody": json.dumps(without_cloudwatch(read_template())),
+        "TemplateBody": json.dumps(without_cloudwatch(read_template(spec.template))),
         "Parameters": parameters,
         "Capabilities": _CAPABILITIES,
     }
@@ -48,13 +49,12 @@ def deploy_stack(cloudformation: Any, spec: EnvironmentSpec) -> bool:
 
 def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
     """The template's parameters, but for those whose default is right here."""
-    return {
+    artifacts = {name: spec.artifacts.get(name, "") for name in (*spec.functions, GUARD)}
+    known = {
         "Service": spec.service,
         "Environment": spec.environment,
         "ArtifactBucket": f"{spec.service}-artifacts",
-        "ApiArtifact": spec.artifacts.get("api", ""),
-        "FetcherArtifact": spec.artifacts.get("fetcher", ""),
-        "GuardArtifact": spec.artifacts["guard"],
+        **{artifact_parameter(name): digest for name, digest in artifacts.items()},
         "FirstVersion": spec.version,
         "FirstCommit": spec.git_sha,
         "PriceFeedUrl": spec.price_feed,
@@ -62,6 +62,8 @@ def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
         "RateLimitPerMinute": str(spec.rate_limit),
         "AlarmPeriodSeconds": str(spec.alarm_period_seconds),
     }
+    declared = read_template(spec.template)["Parameters"]
+    return {name: value for name, value in known.items() if name in declared}
 
 
 def _exists(cloudformation: Any, name: str) -> bool:

@@ -62,6 +62,21 @@ def alarms(template: dict[str, Any], values: dict[str, Any]) -> list[dict[str, A
     return [{name: of for name, of in one.items() if name != "AlarmActions"} for one in found]
 
 
+def scheduled(template: dict[str, Any], values: dict[str, Any]) -> list[str]:
+    """The functions whose alias a rule of the template invokes, by their full names."""
+    resources = template["Resources"]
+    rules = [one for one in resources.values() if one["Type"] == "AWS::Events::Rule"]
+    targets = [
+        target["Arn"].get("Ref") for rule in rules for target in rule["Properties"]["Targets"]
+    ]
+    aliases = [resources[name] for name in targets if name in resources]
+    return [
+        str(resolved(one["Properties"]["FunctionName"], template, values))
+        for one in aliases
+        if one["Type"] == "AWS::Lambda::Alias"
+    ]
+
+
 def resolved(value: Any, template: dict[str, Any], values: dict[str, Any]) -> Any:
     """With `Ref` and `Fn::Sub` put in."""
 

@@ -60,6 +60,7 @@ def preflight(
         api="api",
         alias="live",
         alarm_period_seconds=cloud.order.alarm_period_seconds,
+        dry_runs=("fetcher",),
         **given,
     )
     activities = Preflight(lambda_ or cloud.aws.lambda_, cloudwatch or cloud.aws.cloudwatch)

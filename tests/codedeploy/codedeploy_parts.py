@@ -87,9 +87,11 @@ class CloudWatch:
         self.failing: set[str] = set()
         self.is_down = False
 
-    def describe_alarms(self, AlarmNames: list[str], StateValue: str) -> dict[str, Any]:
+    def describe_alarms(self, AlarmNames: list[str]) -> dict[str, Any]:
         self._answer()
-        return {"MetricAlarms": [{"AlarmName": n} for n in self.red if n in AlarmNames]}
+        states = {True: "ALARM", False: "OK"}
+        found = [{"AlarmName": n, "StateValue": states[n in self.red]} for n in AlarmNames]
+        return {"MetricAlarms": found}
 
     def get_paginator(self, _: str) -> "CloudWatch":
         return self

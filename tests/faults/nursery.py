@@ -57,7 +57,7 @@ def _work(environment: dict[str, str], log: str) -> None:
         program = str(Path(__file__).parents[2] / "worker.py")
         os.execve(sys.executable, [sys.executable, program], environment)
     try:
-        asyncio.run(worker.main())
+        asyncio.run(worker.main(worker.TemporalSettings.from_environment()))
     finally:
         sys.stdout.flush()
         os._exit(0)

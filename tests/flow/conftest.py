@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 from temporalio import activity
@@ -26,6 +25,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.aws_retries import AwsFaults
 from activities.deploy import Deploy
 from activities.deployments import Deployments
 from activities.drill import Drills
@@ -472,6 +472,7 @@ class ReleaseSystem:
         self.aws = RecordingLambda()
         self.alarms = RecordingAlarms()
         self.script = Script(Traffic(self.aws))
+        self.worker_options: dict[str, Any] = {}  # of another worker with the same activities
 
     async def promote(self, **request: Any) -> WorkflowHandle[Any, PromotionResult]:
         """A started promotion of the project's own policy."""
@@ -616,14 +617,10 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 DrillRecords(temporal.client).find_promotion_moving,
             ],
             activity_executor=threads,
-            interceptors=[Pulse()],
+            interceptors=[AwsFaults(), Pulse()],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
             # a mistake in workflow code fails at once here; in the real worker it is retried
             workflow_failure_exception_types=[Exception],
-        ):
+        ) as worker:
+            system.worker_options = worker.config()
             yield system
-
-
-@pytest.fixture
-def histories_dir() -> Path:
-    return ROOT / "tests" / "flow" / "histories"

@@ -63,7 +63,11 @@ class Metrics:
         self.slow = {OLD: (0, 0), NEW: (0, 0)}  # warm requests, and those that were slow
         self.red: list[str] = []
         self.error: Exception | None = None
-        self.looks = 0
+        self.alarm_error: Exception | None = None
+        self.state = "OK"  # of the alarms that are not red
+        self.gone: list[str] = []
+        self.looks = self.alarm_looks = 0
+        self.on_look = lambda: None
 
     def get_paginator(self, _):
         return self
@@ -86,8 +90,17 @@ class Metrics:
             results.append({"Id": query["Id"], "Timestamps": times, "Values": [value] * len(times)})
         return [{"MetricDataResults": results}]
 
-    def describe_alarms(self, AlarmNames, StateValue):
-        return {"MetricAlarms": [{"AlarmName": n} for n in AlarmNames if n in self.red]}
+    def describe_alarms(self, AlarmNames):
+        self.alarm_looks += 1
+        self.on_look()
+        if self.alarm_error:
+            raise self.alarm_error
+        states = {name: self.state for name in AlarmNames if name not in self.gone}
+        states |= {name: "ALARM" for name in self.red_now() if name in states}
+        return {"MetricAlarms": [{"AlarmName": n, "StateValue": s} for n, s in states.items()]}
+
+    def red_now(self):
+        return self.red
 
 
 class Bench:
@@ -265,6 +278,99 @@ async def test_alarm_that_was_red_and_cleared_counts_again(bench):
     result = await bench.run(order.model_copy(update={"progress": progress}))
 
     assert result.progress.preexisting_alarms == ()
+
+
+THROTTLES = "crypto-watch-backend-prod-lambda-throttles"
+
+
+async def test_alarms_that_cannot_be_read_hold_the_step_until_they_can(bench):
+    """DescribeAlarms fails and comes back: the step's time is over long before, it passes after."""
+    bench.metrics.alarm_error = ClientError({"Error": {"Code": "Throttling"}}, "DescribeAlarms")
+
+    def comes_back():
+        if bench.metrics.alarm_looks > 3:
+            bench.metrics.alarm_error = None
+
+    bench.metrics.on_look = comes_back
+    shift = Shift(min_requests=0, max_blind=timedelta(seconds=20))
+    result = await bench.run(bench.order(shift=shift))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert bench.metrics.alarm_looks > 3
+    assert bench.aws.weight == 0.2
+
+
+async def test_alarms_that_cannot_be_read_for_long_end_the_step_inconclusive(bench):
+    """The metrics look well, but the hard net is not seen: that is no pass."""
+    bench.metrics.alarm_error = ClientError({"Error": {"Code": "Throttling"}}, "DescribeAlarms")
+
+    result = await bench.run(bench.order())
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert result.judgement.reason.startswith("could not measure for 1 s: ")
+    assert "DescribeAlarms" in result.judgement.reason
+
+
+async def test_alarm_that_was_deleted_is_not_a_quiet_one(bench):
+    """Somebody deletes an alarm while traffic shifts: nothing climbs past it, and it is named."""
+    bench.metrics.gone = [THROTTLES]
+
+    result = await bench.run(bench.order())
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert result.judgement.reason == f"could not measure for 1 s: no such alarm: {THROTTLES}"
+
+
+async def test_alarm_that_comes_back_lets_the_step_go_on(bench):
+    """A stack update replaces an alarm: the weight is held that long, no longer."""
+    bench.metrics.gone = [THROTTLES]
+    bench.metrics.on_look = lambda: bench.metrics.alarm_looks < 3 or bench.metrics.gone.clear()
+    shift = Shift(min_requests=0, max_blind=timedelta(seconds=20))
+
+    result = await bench.run(bench.order(shift=shift))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert bench.metrics.alarm_looks >= 3
+
+
+async def test_flapping_alarm_fails_the_step_the_first_time_it_is_red(bench):
+    """Red at every other look: whoever waits for it to stay red waits for ever."""
+    red_at = []
+
+    def flaps():
+        red = bench.metrics.alarm_looks % 2 == 0
+        red_at.extend([bench.metrics.alarm_looks] * red)
+        return [THROTTLES] * red
+
+    bench.metrics.red_now = flaps
+    result = await bench.run(bench.order(min_duration=timedelta(minutes=5)))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert result.judgement.reason == f"alarm {THROTTLES}"
+    assert red_at == [2]
+
+
+async def test_flapping_alarm_that_was_red_before_counts_from_its_second_red_on(bench):
+    """Red at the start is no verdict; once it was clear, the next red is."""
+    bench.metrics.red_now = lambda: [THROTTLES] * (bench.metrics.alarm_looks % 2)
+    order = bench.order(min_duration=timedelta(minutes=5))
+    progress = order.progress.model_copy(update={"preexisting_alarms": (THROTTLES,)})
+
+    result = await bench.run(order.model_copy(update={"progress": progress}))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert bench.metrics.alarm_looks == 3
+
+
+async def test_alarms_without_data_neither_fail_a_step_nor_pass_it(bench):
+    """INSUFFICIENT_DATA throughout is not red; what was counted decides."""
+    bench.metrics.state = "INSUFFICIENT_DATA"
+    assert (await bench.run(bench.order())).judgement.verdict is Verdict.PASSED
+
+    bench.metrics.per_second[NEW] = (0, 0)
+    shift = Shift(min_requests=20, max_wait=timedelta(seconds=1), low_traffic="roll_back")
+    again = bench.order(shift=shift, expected=bench.traffic.read(FUNCTION, "live"))
+    assert (await bench.run(again)).judgement.verdict is Verdict.INCONCLUSIVE
 
 
 async def test_shared_incident_holds_the_weight_and_tells_the_guard(bench):

@@ -38,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="of the Lambda endpoint")
     parser.add_argument("--http", type=_pair, action="append", default=[], metavar="ENV=PORT")
     parser.add_argument("--service", required=True)
+    parser.add_argument("--api", default="api", help="the function behind the HTTP APIs")
     parser.add_argument("--control-plane", required=True, metavar="URL")
     parser.add_argument("--code-bucket", required=True)
     parser.add_argument(
@@ -86,7 +87,12 @@ async def _main(arguments: argparse.Namespace) -> None:
     settings = WorkerSettings(arguments.runtime_python, host, dict(arguments.worker_env))
     data_plane = DataPlane(routing, code, telemetry, settings)
     applications: dict[int, Any] = {
-        int(port): HttpApi(data_plane, telemetry, arguments.service, environment)
+        int(port): HttpApi(
+            data_plane,
+            telemetry,
+            api_id=f"{arguments.service}-{environment}",
+            function=f"{arguments.service}-{arguments.api}-{environment}",
+        )
         for environment, port in arguments.http
     }
     applications[arguments.port] = LambdaApi(data_plane, routing, control_plane)
