@@ -48,7 +48,7 @@ def _once(run: Run) -> Iterator[str]:
             name = f"crypto-watch-{function}-{environment}:live"
             moves = [text for text, _ in itertools.groupby(_moves(run, name))]
             again = [text for text, count in Counter(moves).items() if count > 1]
-            if again:
+            if again and not _stepped_down(run):
                 yield f"{name} was moved to {again} twice: {moves}"
     keys = Counter(body["event"] for _, body in _notices(run))
     distinct = {
@@ -133,9 +133,8 @@ def _recorded_once(run: Run) -> Iterator[str]:
         text = run.lane.git("show", f"{name}:CHANGELOG.md")
         if text.count(f"## [{version}]") != 1:
             yield f"{name} has {text.count(f'## [{version}]')} sections of {version}"
-    moved = any(
-        c.op == "UpdateAlias" and c.target == f"{_API}:live" and c.applied for c in run.calls
-    )
+    # a rollback that had nothing to put back writes as well, and leaves no record
+    moved = set(_moves(run, f"{_API}:live")) - {"baseline"}
     records = _records(sha)
     if len(records) != (1 if moved else 0):
         yield f"{len(records)} deployment records"
@@ -219,6 +218,12 @@ def _moves(run: Run, target: str) -> list[str]:
                 version = call.parameters.get("FunctionVersion")
                 found.append("baseline" if version == before else "new@1")
     return found
+
+
+def _stepped_down(run: Run) -> bool:
+    """Whether the judgement sent the release down the ladder, to climb again."""
+    judged = [rung.judgement for rung in tell(run.events, run.handle.id).rungs]
+    return any(one.step_back or one.compare for one in judged if one is not None)
 
 
 def _weight(run: Run, call: Call) -> float:
