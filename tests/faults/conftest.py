@@ -36,7 +36,7 @@ def seed(request: pytest.FixtureRequest) -> int:
     """Printed, so that a run can be had again: `make test-faults ARGS="--seed N -k …"`."""
     given = request.config.getoption("--seed")
     chosen = random.SystemRandom().randrange(10**6) if given is None else given
-    print(f'again: make test-faults ARGS="-k {request.node.name} --seed {chosen}"')
+    print(f'again: make test-faults LANES=1 ARGS="-k {request.node.originalname} --seed {chosen}"')
     return int(chosen)
 
 
