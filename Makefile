@@ -6,7 +6,7 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test test-faults lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback audit-dependencies histories lock clean
+.PHONY: demo test test-faults lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback audit-dependencies histories test-interleavings lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -58,6 +58,10 @@ $(ENVS)/bench-rollout/.installed: requirements/bench-rollout.txt | .venv/.instal
 # 200 rollback drills on a laptop cloud: from a red alarm to all traffic on the baseline
 bench-rollback: .venv/.installed
 	@$(V)/python -m bench.rollback $(ARGS)
+
+# thousands of orders of faults, messages and metrics in virtual time: docs/interleavings.md
+test-interleavings: .venv/.installed
+	@$(V)/python -m tests.simulation $(ARGS)
 
 # known vulnerabilities in all that is pinned; needs PyPI itself, for no mirror has its advisories.
 # --strict: a package that could not be asked about is no package without findings

@@ -35,7 +35,9 @@ from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_release import GitHubRelease
 from activities.incident import Incidents
+from activities.infrastructure import Infrastructure
 from activities.integration_tests import IntegrationTests
+from activities.lane import Lanes
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
 from activities.post_deploy import PostDeploy
@@ -59,12 +61,14 @@ from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import PostDeployWorkflow
+from workflows.production_lane import ProductionLaneWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
 
 WORKFLOWS = [
     PromotionWorkflow,
+    ProductionLaneWorkflow,
     RecordWorkflow,
     PostDeployWorkflow,
     DeploymentRecordWorkflow,
@@ -81,6 +85,8 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
     quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     drills, records = Drills(aws.lambda_, aws.cloudwatch), DrillRecords(temporal)
+    infrastructure = Infrastructure(settings.repository, aws.cloudformation)
+    lanes = Lanes(temporal, settings.repository)
     github_http = _github(settings, aws)
     github = GitHub(GitHubApi(github_http))
     admission = Admission(
@@ -100,7 +106,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         watch.arm_alarms,
         watch.disarm_alarms,
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
-        Preflight(aws.lambda_, aws.cloudwatch).preflight,
+        Preflight(aws.lambda_, aws.cloudwatch, settings.repository).preflight,
         Smoke(aws.lambda_, staging).smoke,
         PostDeploy(staging, aws, traffic, settings.repository).watch_production,
         codedeploy.shift_by_codedeploy,
@@ -114,6 +120,10 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         Notify(aws.secrets, notice_client()).notify,
         Incidents(aws).write_incident,
         Supersede(temporal, settings.repository).supersede_older,
+        lanes.join_lane,
+        lanes.compare_commits,
+        lanes.find_gone,
+        lanes.find_moving,
         Deployments(aws.dynamodb).record_deployments,
         quarantine.quarantine,
         quarantine.refuse_quarantined,
@@ -125,6 +135,9 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         records.find_last_drill,
         records.find_promotion_moving,
         Audits(temporal, aws.s3, aws.dynamodb).export_audit,
+        infrastructure.plan_infrastructure,
+        infrastructure.execute_infrastructure,
+        infrastructure.discard_infrastructure,
         *_record(settings, github_http),
     ]
 

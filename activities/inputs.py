@@ -8,6 +8,7 @@ from release.audit_chain import GENESIS
 from release.channels import Channel
 from release.checklist import ANY_SERVICE, ContractCase, Limits
 from release.deployment import Deployment
+from release.lane import Claim
 from release.lease import Lease
 from release.message import Message
 from release.policy import Ci, Shift
@@ -271,6 +272,34 @@ class NoticeInput(Message):
     at: AwareDatetime
 
 
+class JoinInput(Message):
+    """Take a place in a service's production lane."""
+
+    service: str
+    claim: Claim
+
+
+class CompareInput(Message):
+    """Say which of these commits contain which."""
+
+    sha: str
+    others: tuple[str, ...]
+
+
+class Compared(Message):
+    """The others that a commit contains, and those that contain it."""
+
+    older: tuple[str, ...]
+    newer: tuple[str, ...]
+
+
+class ClaimsInput(Message):
+    """Look after the workflows of a service's lane."""
+
+    service: str
+    claims: tuple[Claim, ...] = ()
+
+
 class PreflightInput(Message):
     """Ask whether everything that a rollback will need is there."""
 
@@ -280,6 +309,7 @@ class PreflightInput(Message):
     api: str = Field(description="the function that takes the shifted traffic, a key of functions")
     alias: str
     alarm_period_seconds: int
+    sha: str = Field("", description="the commit to be released; empty: only the way back")
     expected: dict[str, str] = Field(
         {}, description="function → the version its alias has to serve; one left out may be any"
     )
@@ -364,3 +394,19 @@ class DeploymentsInput(Message):
     table: str
     environment: str
     deployments: tuple[Deployment, ...] = Field(min_length=1)
+
+
+class PlanInput(Message):
+    """See what the commit's template would change of an environment's stack."""
+
+    sha: str
+    template: str = Field(description="its path in the repository")
+    stack: str
+    change_set: str = Field(description="its name; a retry finds it by this")
+
+
+class ChangeSetInput(Message):
+    """A change set of a stack, by its name."""
+
+    stack: str
+    change_set: str

@@ -39,6 +39,11 @@ class Watching:
         """From `since` on the canary has this weight."""
         self.progress = self.progress.weighed(since, weight)
 
+    def begin(self, since: datetime, weight: float) -> None:
+        """The canary has the weight from `since` on, and the step's time runs from then."""
+        self._order = self._order.model_copy(update={"since": since})
+        self.weigh(since, weight)
+
     def judge(self, now: datetime) -> StepJudgement | None:
         """A failed judgement if the new version is seen to be worse, else None.
 
@@ -151,7 +156,7 @@ class Watching:
         """The largest configured in the bucket: the cautious one for a canary's failure."""
         weights = self.progress.weights
         later = [*(since for since, _ in weights[1:]), datetime.max.replace(tzinfo=UTC)]
-        spans = zip(weights, later, strict=True)
+        spans = zip(weights, later, strict=False)  # none, before the first weight
         return max(
             (weight for (since, weight), until in spans if since < end and until > start),
             default=0.0,

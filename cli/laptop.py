@@ -127,9 +127,7 @@ def seed(state: LaptopState, first: str | None) -> None:
 
     repository = Commits(state.repository, state.release_branch)
     sha, policy = _first_commit(repository, first)
-    template = state.repository / "infra" / "template.yaml"
-    if not template.exists():
-        raise CliError(f"{template} is missing: a service brings its own (docs/another-service.md)")
+    template = repository.template(sha, policy)
     create_artifact_bucket(policy.service, state.environment())
     artifacts: dict[str, str] = {}
     if not all(production.live(policy, name) for name in ("staging", "prod")):
@@ -141,6 +139,7 @@ def seed(state: LaptopState, first: str | None) -> None:
             environment=environment,
             url=url,
             template=template,
+            is_promoted=policy.infrastructure is not None,
             functions=tuple(policy.functions),
             price_feed=f"{state.addresses.price_feed}/api/v3",
             artifacts=artifacts,

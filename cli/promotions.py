@@ -35,7 +35,11 @@ def commits() -> Commits:
 
 
 def prepare(
-    revision: str, requested_by: str, clock_factor: float, version: str | None = None
+    revision: str,
+    requested_by: str,
+    clock_factor: float,
+    version: str | None = None,
+    hotfix: str = "",
 ) -> PromotionRequest:
     """A checked request: everything that can be wrong is said before Temporal hears of it."""
     repository = commits()
@@ -58,6 +62,7 @@ def prepare(
         running_version=now.release,
         policy=policy.compressed(clock_factor),
         clock_factor=clock_factor,
+        hotfix=hotfix,
     )
     impossible = impossible_quorum(request)
     if impossible:

@@ -73,7 +73,7 @@ def _options(settings: TemporalSettings) -> dict[str, Any]:
     try:
         return client_options(settings)
     except SettingsError as error:
-        raise Unreachable(str(error)) from error
+        raise Unreachable(" ".join(str(error).split())) from error
     except (OSError, RuntimeError, ValueError) as error:  # a profile or a file that is not there
         text = " ".join(str(error).split())
         raise Unreachable(

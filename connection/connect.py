@@ -20,7 +20,8 @@ def client_options(settings: TemporalSettings) -> dict[str, Any]:
     try:
         config = connect_to_temporal_config()
     except (OSError, RuntimeError) as error:
-        raise ProfileError(f"the connection profile of Temporal: {error}") from error
+        text = " ".join(str(error).split())  # a TOML error has several lines
+        raise ProfileError(f"the connection profile of Temporal: {text}") from error
     return {**config, "data_converter": data_converter(settings)}
 
 

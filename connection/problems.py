@@ -12,7 +12,7 @@ _ADVICE = (
     ("PrivateKeyParseError", "our TLS key cannot be read: look at TEMPORAL_TLS_CLIENT_KEY_PATH"),
     ("ConnectionRefused", "nothing listens there: is the server up, is TEMPORAL_ADDRESS right?"),
     ("dns error", "there is no such host: is TEMPORAL_ADDRESS right?"),
-    ("Expired", "the server's certificate has expired"),
+    ("InvalidCertificate(Expired", "the server's certificate has expired"),
     (
         "UnknownIssuer",
         "the server's certificate is signed by none that is trusted: set "

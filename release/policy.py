@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from release.channels import Channel
 from release.checklist import ANY_SERVICE, ContractCase, Groups, Item, Limits, WatchItem
 from release.message import Message
+from release.windows import Windows
 
 _LONGEST = timedelta(days=30)
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -257,6 +258,26 @@ class PostDeploy(Message):
         return (*self.immediate, *self.short_term, *self.long_term)
 
 
+class Infrastructure(Message):
+    """The stacks whose changes travel with a release: release/infrastructure.py."""
+
+    template: str = Field(pattern=r"^[\w-][\w./-]*$", description="its path in the repository")
+    stack: str = Field(
+        "{service}-{environment}",
+        pattern=r"^[A-Za-z{][\w{}-]*$",
+        description="the name of an environment's stack",
+    )
+    waive_within: Duration = Field(
+        timedelta(hours=1), description="how long a refused change waits for a waiver"
+    )
+
+    @model_validator(mode="after")
+    def _stacks_differ(self) -> Self:
+        if "{environment}" not in self.stack:
+            raise ValueError("stack has to name its {environment}, or two would be one")
+        return self
+
+
 class Policy(Message):
     """One service's whole policy."""
 
@@ -274,7 +295,9 @@ class Policy(Message):
     ci: Ci = Ci()
     notify: tuple[Channel, ...] = Field((), description="who hears of releases, and where")
     drill: Drill = Drill()
+    windows: Windows = Windows()
     post_deploy: PostDeploy = PostDeploy()
+    infrastructure: Infrastructure | None = Field(None, description="without it no stack changes")
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -306,6 +329,12 @@ class Policy(Message):
     def table_name(self, environment: str) -> str:
         """The DynamoDB table's name in an environment."""
         return f"{self.service}-{environment}"
+
+    def stack_name(self, environment: str) -> str:
+        """The CloudFormation stack's name in an environment."""
+        pattern = self.infrastructure.stack if self.infrastructure else ""
+        of_service = pattern.replace("{service}", self.service)
+        return of_service.replace("{environment}", environment)
 
     def compressed(self, factor: float) -> "Policy":
         """The same policy with the ladder's and the windows' times divided by `factor`."""

@@ -51,6 +51,14 @@ ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
     # an abort waits for a write that is under way, so that the rollback comes after it
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
+LANE: dict[str, Any] = {
+    # the lane's worker may be away; whoever asks is told so in time, and asks again
+    "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(minutes=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+    ),
+}
 NOTICE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
     "heartbeat_timeout": PULSE,
@@ -93,6 +101,17 @@ ROLLBACK: dict[str, Any] = {
     ),
 }
 
+PLAN_INFRASTRUCTURE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=30),  # half of it may be somebody else's update
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": _RETRIES,
+}
+EXECUTE_INFRASTRUCTURE: dict[str, Any] = {
+    # an abort does not wait for it: CloudFormation goes on by itself, and no traffic has moved
+    "start_to_close_timeout": timedelta(hours=3),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": _RETRIES,
+}
 END_DEPLOYMENT: dict[str, Any] = ROLLBACK | {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),

@@ -14,7 +14,7 @@ AUTO_UPGRADE = frozenset(
         "DeploymentRecordWorkflow",
         "IncidentWorkflow",
         # lives as long as its service does
-        "ProductionLane",
+        "ProductionLaneWorkflow",
     }
 )
 """They go on with the next build at their next step: what is changed in them is changed by

@@ -10,6 +10,7 @@ import httpx
 
 PATHS = ("/prices?symbols=BTC,ETH,SOL", "/prices/BTC", "/prices/ETH", "/prices?symbols=BTC")
 MOST_IN_FLIGHT = 14  # the laptop's front door runs 16 at once, and refuses the next
+_MOST_BAD = 10
 GATEWAY_SECONDS = 30.0  # API Gateway waits no longer
 
 
@@ -19,6 +20,7 @@ class Answers:
 
     statuses: Counter[int] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+    bad: list[str] = field(default_factory=list)  # the first answers that were not a 200
     seconds: list[float] = field(default_factory=list)  # from when it was due, so waiting counts
     sent: int = 0
     elapsed: float = 0.0
@@ -97,4 +99,6 @@ class Load:
                 answers.lost[type(error).__name__] += 1
                 return
         answers.statuses[answer.status_code] += 1
+        if answer.status_code != 200 and len(answers.bad) < _MOST_BAD:
+            answers.bad.append(f"{answer.status_code} {answer.text[:300]}")
         answers.seconds.append(time.monotonic() - due)

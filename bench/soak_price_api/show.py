@@ -15,7 +15,8 @@ def text(soaked: Soaked) -> str:
     lines = [f"| {name:<{widths[0]}} | {value:>{widths[1]}} |" for name, value in rows]
     ends = [f"BROKEN: {problem}" for problem in soaked.problems] or ["kept: all answered, no 5xx"]
     rule = f"|{'-' * (widths[0] + 2)}|{'-' * (widths[1] + 1)}:|"
-    return "\n".join([lines[0], rule, *lines[1:], "", *ends])
+    seen = [*soaked.answers.bad, *soaked.logged]
+    return "\n".join([lines[0], rule, *lines[1:], "", *ends, *seen])
 
 
 def facts(soaked: Soaked) -> dict[str, Any]:

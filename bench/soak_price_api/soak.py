@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from tests.service.service_parts import put_key
 
 KEYS = tuple(f"cw_test_soak_client_number_{number}" for number in range(4))
 CALIBRATION_SECONDS, CALIBRATION_CLIENTS = 4.0, 4
+_MOST_LINES = 10
 _WARM_UP_DELAY_SECONDS = 0.5  # long enough that sixteen requests at once meet sixteen workers
 
 
@@ -39,6 +40,7 @@ class Soaked:
     rate: float
     answers: Answers
     fates: Counter[Fate]
+    logged: tuple[str, ...] = ()  # what the function said of its answers of 5xx
 
     @property
     def problems(self) -> list[str]:
@@ -69,7 +71,16 @@ def soak(plan: Plan, folder: Path, progress: Callable[[str], None]) -> Soaked:
         upstream = urlsplit(deployed.table.meta.client.meta.endpoint_url).port or 0
         faults = Faults(0.0, plan.seed)
         dynamodb = FaultyDynamoDB(upstream, faults)
-        return asyncio.run(_soak(plan, dynamodb, faults, listener, deployed.url, progress))
+        soaked = asyncio.run(_soak(plan, dynamodb, faults, listener, deployed.url, progress))
+        if not soaked.answers.server_errors:
+            return soaked
+        lines = [line for line in deployed.log_lines() if _is_server_error(line)]
+        return replace(soaked, logged=tuple(lines[:_MOST_LINES]))
+
+
+def _is_server_error(line: str) -> bool:
+    """Ours with a status of 5xx, or the runtime's word of a crash."""
+    return '"status":5' in line.replace(" ", "") or ("Error" in line and not line.startswith("{"))
 
 
 async def _soak(

@@ -1,5 +1,5 @@
 """An environment of the service on the laptop: the stack of `infra/template.yaml`, and what an
-account has beside it: alarms that ministack cannot make, keys for the checks, first prices.
+account has beside it: keys for the checks, first prices.
 
 The first version of the functions is the stack's; every later one is published by a promotion.
 """
@@ -17,7 +17,7 @@ from infra.local.environment_spec import ALIAS, GUARD, EnvironmentSpec
 from infra.local.first_record import put_first_record
 from infra.local.settings import Frozen
 from infra.local.stack import StackError, deploy_stack, parameters_of
-from infra.local.template import alarms, read_template, scheduled
+from infra.local.template import read_text, scheduled
 from release.api_keys import ApiKey, new_key
 
 _TEST_KEYS = 8  # as the checks of staging share them out: activities/staging.py
@@ -58,7 +58,7 @@ def create_environment(
         EnvironmentCreationError: a scheduled function failed; calling again is right once its cause
             is gone.
     """
-    clients, template = Clients(variables), read_template(spec.template)
+    clients, template = Clients(variables), read_text(spec.template)
     is_new = deploy_stack(clients.client("cloudformation"), spec)
     dynamodb, lambda_ = clients.client("dynamodb"), clients.client("lambda")
     _expire_items(dynamodb, spec.name)
@@ -73,7 +73,7 @@ def create_environment(
     return EnvironmentReport(
         created=[spec.function(kind) for kind in (*spec.functions, GUARD)] if is_new else [],
         versions={spec.function(kind): version for kind, version in versions.items()},
-        alarms=_put_alarms(clients.client("cloudwatch"), spec),
+        alarms=_alarms(clients.client("cloudwatch"), spec),
         ran={name: _run(lambda_, name) for name in scheduled(template, parameters_of(spec))},
     )
 
@@ -123,16 +123,11 @@ def _create_test_api_keys(clients: Clients, spec: EnvironmentSpec) -> None:
             )
 
 
-def _put_alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:
-    # the front door counts an API's requests under the environment's name
-    values = parameters_of(spec) | {
-        "AlarmPeriodSeconds": spec.alarm_period_seconds,
-        "HttpApi": spec.name,
-    }
-    wanted = alarms(read_template(spec.template), values)
-    for alarm in wanted:
-        cloudwatch.put_metric_alarm(**alarm)
-    return [alarm["AlarmName"] for alarm in wanted]
+def _alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:
+    """The stack's, by their names."""
+    prefix = f"{spec.service}-backend-{spec.environment}-"
+    found = cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    return [alarm["AlarmName"] for alarm in found]
 
 
 def _run(lambda_: Any, function: str) -> Any:

@@ -1,10 +1,9 @@
 """What an environment is to be like when it is new."""
 
-from pathlib import Path
-
 from pydantic import Field
 
-from infra.local.settings import PROJECT_ROOT, Frozen
+from infra.local.settings import Frozen
+from infra.local.template import TEMPLATE
 
 ALIAS = "live"
 GUARD = "guard"
@@ -17,7 +16,8 @@ class EnvironmentSpec(Frozen):
     environment: str
     url: str
     price_feed: str = Field(description="base URL of the price feed")
-    template: Path = Field(PROJECT_ROOT / "infra" / "template.yaml", description="of its stack")
+    template: str = Field(default_factory=TEMPLATE.read_text, description="of its stack, the text")
+    is_promoted: bool = Field(True, description="whether promotions change the stack's template")
     functions: tuple[str, ...] = ("api", "fetcher")
     artifacts: dict[str, str] = Field(
         description="function and `guard` to the zip's SHA-256 in hex; the guard's is all that is"

@@ -170,6 +170,7 @@ def _front_door(settings: LaptopSettings, state: LaptopState) -> Part:
         f"--runtime-python={_environment_python('lambda-runtime')}",
         f"--work-dir={settings.state_dir / 'front_door'}",
         "--flush-seconds=1",  # a canary is counted every 5 s
+        f"--schemas={aws_schemas()}",
         *(["--high-resolution"] if settings.clock_factor > 1 else []),
         f"--worker-env=AWS_ENDPOINT_URL={addresses.aws}",
         # The guard's: its writes must pass through the front door, and its alarms are elsewhere.
@@ -195,6 +196,12 @@ def _own(
         after=after,
         ready_url=f"{_url(port)}/_ready",
     )
+
+
+def aws_schemas() -> Path:
+    """AWS's schemas of its resource types, which come with its linter."""
+    libraries = (Path(sys.prefix) / "envs" / "ministack" / "lib").glob("python*/site-packages")
+    return next(libraries) / "cfnlint" / "data" / "schemas"
 
 
 def _environment_python(name: str) -> str:

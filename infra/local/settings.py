@@ -88,6 +88,7 @@ class LaptopState(Frozen):
             "AWS_ENDPOINT_URL": self.addresses.aws,
             "AWS_ENDPOINT_URL_LAMBDA": self.addresses.lambda_,
             "AWS_ENDPOINT_URL_CLOUDWATCH": self.addresses.cloudwatch,
+            "AWS_ENDPOINT_URL_CLOUDFORMATION": f"{self.addresses.lambda_}/_cloudformation",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": CREDENTIAL,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,7 +64,8 @@ def preflight(
         dry_runs=("fetcher",),
         **given,
     )
-    activities = Preflight(lambda_ or cloud.aws.lambda_, cloudwatch or cloud.aws.cloudwatch)
+    clients = (lambda_ or cloud.aws.lambda_, cloudwatch or cloud.aws.cloudwatch)
+    activities = Preflight(*clients, Path("no repository"))
     return {r.id: r for r in ActivityEnvironment().run(activities.preflight, order)}
 
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import trustme
 
+from tests.connection.refusing_server import refusing
 from tests.connection.test_telemetry import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +125,21 @@ async def test_missing_namespace_is_said_in_one_line(temporal):
 
     assert "there is no namespace nowhere" in line
     assert "infra.temporal.setup" in line
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "advice"),
+    [
+        (16, "Jwt is Expired", "it does not take this API key"),
+        (7, "Request unauthorized.", "may not work in that namespace"),
+    ],
+)
+async def test_refused_key_is_said_in_one_line(status, message, advice):
+    """A key that has expired, or is for another namespace, is told from a server that is down."""
+    with refusing(status, message) as address:
+        line = said(TEMPORAL_ADDRESS=address)
+
+    assert advice in line
 
 
 async def test_missing_profile_is_said_in_one_line():

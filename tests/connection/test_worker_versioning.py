@@ -208,7 +208,7 @@ async def test_workflows_that_go_over_are_workflows_of_the_worker():
     """A renamed workflow does not become pinned in silence."""
     ours = {workflow.__name__ for workflow in WORKFLOWS}
 
-    assert AUTO_UPGRADE - ours <= {"ProductionLane"}
+    assert ours >= AUTO_UPGRADE
 
 
 async def test_without_a_build_the_worker_is_any_worker():

@@ -21,13 +21,14 @@ OF_A_PROMOTION = {
     *("pause", "resume", "finish-now", "abort", "audit"),
 }
 # What is right to answer here, where nothing went back, nothing shifts, and no version is the
-# second: the command has found what it needs, and says why there is nothing to do.
+# second: the command has found what it needs, and says why there is nothing to do. Where that
+# depends on how far the promotion has come meanwhile, any reason will do.
 REASONS = {
     "waive": "only an inconclusive item can be waived",
     "withdraw": "no ",
     "resume": "not paused",
-    "finish-now": "",
-    "pause": "",
+    "finish-now": "no traffic is being shifted",
+    "pause": "no traffic is being shifted",
     "approve": "",
     "rollback": "",
     "incident": "there is no incident packet",

@@ -14,10 +14,12 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
+from release.lane import lane_id
 from release.rollback import AliasTarget, RollbackRequest, Undone
 from release.verdict import Verdict
 from tests.flow import recordings
 from tests.flow.conftest import project_policy
+from workflows.production_lane import LOOK_EVERY
 from workflows.rollback import RollbackWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -122,6 +124,25 @@ async def test_record_what_goes_over_to_a_new_build(release_system):
     ):
         await children[kind].result()
         await _keep(name, children[kind])
+
+
+async def test_record_the_lane(release_system):
+    """One that two waited in, that was frozen, and whose holder died."""
+    client = release_system.environment.client
+    lane = client.get_workflow_handle(lane_id("crypto-watch"))
+    dead = await _held_at_20_percent(release_system)
+    second = await release_system.promote_and_pass_gates()
+    await release_system.lane_until(lane, lambda s: len(s.lane.queue) == 1)
+    await lane.signal("freeze", {"by": "bob", "reason": "the sale"})
+    await dead.terminate()
+    release_system.aws.aliases["crypto-watch-api-prod"]["RoutingConfig"] = {}  # the guard did that
+    release_system.script.hold_at = lambda order: False
+    await release_system.environment.fast_forward(lane, 2 * LOOK_EVERY)
+    await release_system.until(second, lambda s: "1st in line: frozen" in s.next)
+    await lane.signal("unfreeze", {"by": "bob", "reason": "the sale is over"})
+    await second.result()
+    await release_system.lane_until(lane, lambda s: not s.lane.holders)
+    await _keep("production_lane", lane)
 
 
 def _rollback_request() -> RollbackRequest:

@@ -90,6 +90,7 @@ async def release_system(
                 quarantine.quarantine,
                 quarantine.refuse_quarantined,
                 quarantine.reconcile,
+                script.plan_infrastructure,
                 script.preflight,
                 script.smoke,
                 script.admit_request,

@@ -138,10 +138,10 @@ class Bench:
             | changed
         )
 
-    async def run(self, order: StepInput, server: datetime | None = None):
-        """The activity's result, in a thread as in the worker; `server`: the time on Temporal's."""
+    async def run(self, order: StepInput, **info):
+        """The activity's result, in a thread as in the worker."""
         environment = ActivityEnvironment()
-        environment.info = replace(environment.info, started_time=server or datetime.now(UTC))
+        environment.info = replace(environment.info, **{"started_time": datetime.now(UTC)} | info)
         environment.on_heartbeat = lambda *details: self.beats.append(details[0])
         steps = ShiftSteps(self.traffic, self.metrics)
         with ThreadPoolExecutor(1) as thread:
@@ -400,6 +400,53 @@ async def test_repeated_attempt_writes_nothing_new(bench):
     assert len(bench.aws.writes) == writes
 
 
+async def test_step_that_comes_late_looks_before_it_climbs(bench):
+    """Lambda was out for minutes: meanwhile the new version broke, and no more users meet it."""
+    bench.metrics.per_second[NEW] = (8, 8)
+    late = datetime.now(UTC) - timedelta(minutes=2)
+    order = bench.order(since=late)
+
+    weighed = order.progress.weighed(late - timedelta(minutes=1), 0.1)
+    result = await bench.run(order.model_copy(update={"progress": weighed}))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert bench.aws.writes == []
+
+
+async def test_step_that_comes_late_and_sees_nothing_does_not_climb(bench):
+    """Blind after an outage: the weight stays where it is."""
+    bench.metrics.error = ClientError({"Error": {"Code": "Throttling"}}, "GetMetricData")
+    late = datetime.now(UTC) - timedelta(minutes=2)
+
+    result = await bench.run(bench.order(since=late))
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert bench.aws.writes == []
+
+
+async def test_time_before_the_weight_was_there_is_not_the_steps(bench):
+    """No worker for minutes: the step is watched for its whole time, counted from its weight on."""
+    late = datetime.now(UTC) - timedelta(minutes=2)
+    began = time.monotonic()
+
+    result = await bench.run(bench.order(since=late, min_duration=timedelta(seconds=1)))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert time.monotonic() - began >= 1
+
+
+async def test_later_attempt_goes_on_with_the_time_that_was_served(bench):
+    """The worker died near the end of a long step: it is not watched all over again."""
+    order = bench.order(min_duration=timedelta(minutes=5))
+    late = order.since - timedelta(minutes=6)
+    await bench.run(order.model_copy(update={"min_duration": timedelta(seconds=0.1)}))
+
+    told = {"since": late.isoformat()}
+    result = await bench.run(order.model_copy(update={"since": late}), heartbeat_details=[told])
+
+    assert result.judgement.verdict is Verdict.PASSED
+
+
 async def test_foreign_weight_stops_the_step_and_is_left_alone(bench):
     """Somebody else's write is shown with both states, and stays."""
     order = bench.order()
@@ -453,7 +500,7 @@ async def test_workers_clock_moves_neither_a_rung_nor_a_lease(bench, minutes):
         progress=Progress(answers_until=until, crashes_until=until),
     )
 
-    result = await bench.run(order, server=server)
+    result = await bench.run(order, started_time=server)
 
     assert result.judgement.verdict is Verdict.PASSED
     assert time.monotonic() - began >= 1

@@ -1,4 +1,5 @@
-"""The laptop's front door: the Lambda endpoint, the HTTP APIs, and the workers behind them.
+"""The laptop's front door: the Lambda endpoint, the HTTP APIs, and the workers behind them;
+at the Lambda endpoint's port, CloudFormation too (`infra/local/stacks`).
 
     python -m infra.local.front_door --port P --http staging=PORT --http prod=PORT ...
 
@@ -27,6 +28,8 @@ from infra.local.front_door.lambda_api import LambdaApi
 from infra.local.front_door.routing import Routing
 from infra.local.front_door.server import serve
 from infra.local.front_door.telemetry import Telemetry
+from infra.local.stacks.recreation import Recreation
+from infra.local.stacks.stack_api import PATH, StackApi
 
 _HOST_VARIABLES = ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _ROUTING_SECONDS = 1.0
@@ -44,6 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--runtime-python", type=os.path.abspath, required=True, help="has awslambdaric"
     )
+    parser.add_argument("--schemas", type=Path, default=Path(), help="AWS's, of resource types")
     parser.add_argument("--work-dir", type=os.path.abspath, required=True)
     parser.add_argument("--flush-seconds", type=float, default=1.0)
     parser.add_argument(
@@ -69,14 +73,23 @@ def _client(service: str, endpoint: str | None, region: str) -> Any:
     return boto3.client(service, endpoint_url=endpoint, region_name=region, config=config)
 
 
+def _by_path(prefix: str, special: Any, other: Any) -> Any:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        chosen = special if scope["path"].startswith(prefix) else other
+        await chosen(scope, receive, send)
+
+    return application
+
+
 async def _main(arguments: argparse.Namespace) -> None:
     host = {name: os.environ[name] for name in _HOST_VARIABLES}
     region, plane = host["AWS_REGION"], arguments.control_plane
     control_plane = ControlPlane(
         plane, region, host["AWS_ACCESS_KEY_ID"], host["AWS_SECRET_ACCESS_KEY"]
     )
+    cloudwatch = _client("cloudwatch", os.environ.get("AWS_ENDPOINT_URL_CLOUDWATCH", plane), region)
     telemetry = Telemetry(
-        _client("cloudwatch", os.environ.get("AWS_ENDPOINT_URL_CLOUDWATCH", plane), region),
+        cloudwatch,
         _client("logs", plane, region),
         arguments.flush_seconds,
         arguments.high_resolution,
@@ -95,7 +108,9 @@ async def _main(arguments: argparse.Namespace) -> None:
         )
         for environment, port in arguments.http
     }
-    applications[arguments.port] = LambdaApi(data_plane, routing, control_plane)
+    stacks = StackApi(control_plane, cloudwatch, Recreation(arguments.schemas))
+    lambda_ = LambdaApi(data_plane, routing, control_plane)
+    applications[arguments.port] = _by_path(PATH, stacks, lambda_)
 
     telemetry.start()
     watching = asyncio.gather(
