@@ -66,6 +66,7 @@ from activities.inputs import (
     WatchSeen,
 )
 from activities.lane import Lanes
+from activities.pulse import Pulse
 from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.audit_export import AuditRecord
@@ -383,7 +384,8 @@ class Script:
     @activity.defn
     async def quarantine(self, order: QuarantineInput) -> None:
         if self.quarantine_error:
-            raise self.quarantine_error
+            error, self.quarantine_error = self.quarantine_error, None
+            raise error
         self.quarantined[order.sha] = order.reason
 
     @activity.defn
@@ -701,7 +703,7 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 DrillRecords(temporal.client).find_promotion_moving,
             ],
             activity_executor=threads,
-            interceptors=[AwsFaults()],
+            interceptors=[AwsFaults(), Pulse()],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
             # a mistake in workflow code fails at once here; in the real worker it is retried
             workflow_failure_exception_types=[Exception],
