@@ -6,7 +6,7 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test lint types security-scan coverage bench-price-api bench-rollout bench-rollback bench-orchestration histories lock clean
+.PHONY: demo test test-faults lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback bench-orchestration audit-dependencies histories test-interleavings lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
@@ -14,12 +14,18 @@ demo: .venv/.installed
 test: $(INSTALLED) $(ENVS)/github-api/.installed lint types security-scan
 	$(TOOLS)pytest -q
 
+# kills, outages and wrong clocks against the real worker, several laptop clouds side by side:
+# docs/faults.md. One case again: make test-faults LANES=1 ARGS="-k … --seed …"
+LANES ?= 6
+test-faults: $(INSTALLED)
+	$(TOOLS)pytest -q tests/faults -n $(LANES) --dist worksteal $(ARGS)
+
 lint: $(INSTALLED)
 	$(TOOLS)ruff format --check .
 	$(TOOLS)ruff check --output-format concise .
 
 types: $(INSTALLED)
-	$(TOOLS)mypy starter.py worker.py settings.py cli workflows activities release infra bench
+	$(TOOLS)mypy starter.py worker.py settings.py cli connection workflows activities release infra bench
 	cd api_lambda/prices && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/prices .
 	cd api_lambda/fetcher && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/fetcher .
 	cd api_lambda/guard && $(TOOLS)mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/guard .
@@ -35,6 +41,10 @@ coverage: $(INSTALLED)
 # the price handler beside others, on the same work: bench/price_api/README.md
 bench-price-api: .venv/.installed
 	@$(V)/python -m bench.price_api $(ARGS)
+
+# the price API under load while its DynamoDB fails: bench/soak_price_api/README.md
+soak-price-api: .venv/.installed
+	@$(V)/python -m bench.soak_price_api $(ARGS)
 
 # the ladders and the judgement beside other release systems', simulated: bench/rollout/README.md
 bench-rollout: $(ENVS)/bench-rollout/.installed
@@ -52,6 +62,23 @@ bench-rollback: .venv/.installed
 # what a promotion costs Temporal and its workers: bench/orchestration/README.md
 bench-orchestration: .venv/.installed
 	@$(V)/python -m bench.orchestration $(ARGS)
+
+# thousands of orders of faults, messages and metrics in virtual time: docs/interleavings.md
+test-interleavings: .venv/.installed
+	@$(V)/python -m tests.simulation $(ARGS)
+
+# known vulnerabilities in all that is pinned; needs PyPI itself, for no mirror has its advisories.
+# --strict: a package that could not be asked about is no package without findings
+audit-dependencies: $(ENVS)/audit/.installed
+	for pins in requirements/*.txt api_lambda/*/requirements.txt; do \
+	  $(ENVS)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$pins || exit 1; \
+	done
+	cd requirements/github-api && npm audit --package-lock-only
+
+$(ENVS)/audit/.installed: requirements/audit.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --no-deps --require-hashes -r $<
+	touch $@
 
 # what tests/flow/test_replay.py replays; again only after the flow was changed on purpose
 histories: .venv/.installed
@@ -85,6 +112,7 @@ lock: .venv/.installed
 	$(COMPILE) --group ministack -o requirements/ministack.txt
 	$(COMPILE) --group lambda-runtime -o requirements/lambda-runtime.txt
 	$(COMPILE) --group bench-rollout -o requirements/bench-rollout.txt
+	$(COMPILE) --group audit -o requirements/audit.txt
 	$(COMPILE) api_lambda/fetcher/requirements.in -o api_lambda/fetcher/requirements.txt
 	cd requirements/github-api && npm update --package-lock-only --omit-lockfile-registry-resolved=true
 	$(COMPILE) bench/price_api/variants/powertools/requirements.in -o bench/price_api/variants/powertools/requirements.txt

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-TASK_QUEUE = "releases"
+
+def task_queue() -> str:
+    """Where the worker looks for work; services that share a Temporal namespace have one each."""
+    return os.environ.get("RELEASE_TASK_QUEUE", "releases")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,28 @@ class Settings:
             accepts_claims=os.environ.get("RELEASE_PROFILE", "production") == "laptop",
             github_api=os.environ.get("RELEASE_GITHUB_API", "https://api.github.com"),
             github_token_secret=os.environ.get("RELEASE_GITHUB_TOKEN_SECRET", "release/github"),
+        )
+
+
+@dataclass(frozen=True)
+class TemporalSettings:
+    """How this process takes part in Temporal; each is off unless it is named."""
+
+    deployment: str
+    build_id: str
+    metrics_address: str
+    traces_endpoint: str
+    payload_key_secret: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Settings of `RELEASE_*`, and OpenTelemetry's own name for where traces go."""
+        return cls(
+            deployment=os.environ.get("RELEASE_DEPLOYMENT", "crypto-watch-release"),
+            build_id=os.environ.get("RELEASE_BUILD_ID", ""),
+            metrics_address=os.environ.get("RELEASE_METRICS_ADDRESS", ""),
+            traces_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+            payload_key_secret=os.environ.get("RELEASE_PAYLOAD_KEY_SECRET", ""),
         )
 
 

@@ -6,6 +6,7 @@ nothing was started · 3 Temporal or AWS does not answer · 130 interrupted.
 
 import argparse
 import getpass
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -35,6 +36,10 @@ def parser() -> argparse.ArgumentParser:
     promote.add_argument(
         "--version", metavar="X.Y.Z", help="its version (default: the next by its commits)"
     )
+    promote.add_argument(
+        "--hotfix", action="store_true", help="go before others, in any window; needs --reason"
+    )
+    promote.add_argument("--reason", default="", help="why a hotfix goes before others")
     _clock(promote, default=None)
     status = command("status", "a promotion; without one: what is up and what production runs")
     status.add_argument("promotion", nargs="?", help="its commit or its id")
@@ -67,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     _audit(command("audit", "the whole story of a promotion, from its history alone"))
     incident = command("incident", "what happened when a release went back, and what to do next")
     incident.add_argument("promotion", help="its commit or its id")
+    _lane(commands, common)
     _quarantine(commands, common)
     _keys(commands, common)
     _approvers(commands, common)
@@ -103,7 +109,7 @@ def _gates(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     fail.add_argument("--note", required=True, help="what is wrong")
     fail.add_argument("--link", default="", help="where it can be seen")
     waive = of_promotion("waive", "leave open an item that could not be measured")
-    waive.add_argument("item", help="id of the item")
+    waive.add_argument("item", help="id of the item, or `infrastructure` for a refused change")
     waive.add_argument("--reason", required=True, help="why it may stay open")
     withdraw = of_promotion("withdraw", "take back a sign-off, or without item your approval")
     withdraw.add_argument("item", nargs="?", default="", help="id of the item")
@@ -130,6 +136,25 @@ def _audit(audit: argparse.ArgumentParser) -> None:
         action="store_true",
         help="check the export's hash chain, its record, and the decisions by a replay",
     )
+
+
+def _lane(commands: Any, common: argparse.ArgumentParser) -> None:
+    text = "who moves production, who waits and why, and what holds them"
+    lane = commands.add_parser("lane", help=text, description=text, parents=[common])
+    actions = lane.add_subparsers(dest="action", metavar="ACTION")
+    # an option of both parsers would be reset to its default by the inner one
+    both = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    both.add_argument("--json", action="store_true", help="print JSON, for programs")
+    both.add_argument("--as", dest="name", metavar="NAME", help="who you are (default: your login)")
+    text = "let nothing into production but rollbacks"
+    freeze = actions.add_parser("freeze", help=text, description=text, parents=[both])
+    freeze.add_argument("--reason", required=True, help="why")
+    freeze.add_argument(
+        "--until", metavar="TIME", default="", help='2h, 3d or "2030-11-30 08:00" (default: lifted)'
+    )
+    text = "lift the freeze"
+    unfreeze = actions.add_parser("unfreeze", help=text, description=text, parents=[both])
+    unfreeze.add_argument("--reason", required=True, help="why it may be lifted")
 
 
 def _quarantine(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -203,12 +228,19 @@ def _clock(command: argparse.ArgumentParser, default: float | None) -> None:
     )
 
 
+def _refuse(text: str, code: int, *, as_json: bool) -> None:
+    """A line for people, always; for programs an object where they look for one."""
+    print(f"error: {text}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": text, "exit_code": code}))
+
+
 def main(argv: list[str]) -> int:
     """The exit code; every expected failure is one line on stderr."""
     arguments = parser().parse_args(argv)
     arguments.name = arguments.name or getpass.getuser()
     if getattr(arguments, "clock", None) is not None and not 1 <= arguments.clock <= 600:
-        print("error: --clock must lie between 1 and 600", file=sys.stderr)
+        _refuse("--clock must lie between 1 and 600", 2, as_json=arguments.json)
         return 2
     # late: `--help` and a typing slip answer at once, without loading Temporal's SDK and boto3
     from cli import commands
@@ -218,7 +250,7 @@ def main(argv: list[str]) -> int:
     try:
         return int(getattr(commands, name)(arguments))
     except CliError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _refuse(str(error), error.exit_code, as_json=arguments.json)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

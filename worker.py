@@ -1,22 +1,25 @@
 """The worker: settings → clients → activities → Worker. Run it as `python worker.py`."""
 
 import asyncio
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import structlog
+from botocore.exceptions import BotoCoreError
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.admission import Admission
 from activities.audit import Audits
 from activities.aws import AwsClients
+from activities.aws_faults import fault_of
+from activities.aws_retries import AwsFaults
 from activities.build import Build
 from activities.checks.staging_checks import StagingChecks
 from activities.codedeploy import CodeDeploy
@@ -32,12 +35,15 @@ from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_release import GitHubRelease
 from activities.incident import Incidents
+from activities.infrastructure import Infrastructure
 from activities.integration_tests import IntegrationTests
+from activities.lane import Lanes
 from activities.notify import Notify, notice_client
 from activities.one_time_code import OneTimeCodes
 from activities.post_deploy import PostDeploy
 from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
+from activities.pulse import Pulse
 from activities.quarantine import Quarantine
 from activities.secrets import read_secret
 from activities.shift_step import ShiftSteps
@@ -46,17 +52,23 @@ from activities.staging import Staging
 from activities.supersede import Supersede
 from activities.traffic import Traffic
 from activities.watch import Watch
-from settings import TASK_QUEUE, Settings, connect_to_temporal_config
+from connection.connect import client_options, enter_namespace
+from connection.problems import in_words
+from connection.telemetry import runtime, tracing
+from connection.worker_options import ACTIVITY_SLOTS, worker_options
+from settings import Settings, TemporalSettings
 from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import PostDeployWorkflow
+from workflows.production_lane import ProductionLaneWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
 
 WORKFLOWS = [
     PromotionWorkflow,
+    ProductionLaneWorkflow,
     RecordWorkflow,
     PostDeployWorkflow,
     DeploymentRecordWorkflow,
@@ -64,7 +76,6 @@ WORKFLOWS = [
     IncidentWorkflow,
     RollbackDrillWorkflow,
 ]
-_MAX_ACTIVITIES = 20
 
 
 def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[Any]:
@@ -74,6 +85,8 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
     codedeploy = CodeDeploy(aws.codedeploy, traffic, aws.cloudwatch)
     quarantine = Quarantine(aws.dynamodb, settings.repository, aws.lambda_)
     drills, records = Drills(aws.lambda_, aws.cloudwatch), DrillRecords(temporal)
+    infrastructure = Infrastructure(settings.repository, aws.cloudformation)
+    lanes = Lanes(temporal, settings.repository)
     github_http = _github(settings, aws)
     github = GitHub(GitHubApi(github_http))
     admission = Admission(
@@ -93,7 +106,7 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         watch.arm_alarms,
         watch.disarm_alarms,
         ShiftSteps(traffic, aws.cloudwatch).shift_step,
-        Preflight(aws.lambda_, aws.cloudwatch).preflight,
+        Preflight(aws.lambda_, aws.cloudwatch, settings.repository).preflight,
         Smoke(aws.lambda_, staging).smoke,
         PostDeploy(staging, aws, traffic, settings.repository).watch_production,
         codedeploy.shift_by_codedeploy,
@@ -107,6 +120,10 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         Notify(aws.secrets, notice_client()).notify,
         Incidents(aws).write_incident,
         Supersede(temporal, settings.repository).supersede_older,
+        lanes.join_lane,
+        lanes.compare_commits,
+        lanes.find_gone,
+        lanes.find_moving,
         Deployments(aws.dynamodb).record_deployments,
         quarantine.quarantine,
         quarantine.refuse_quarantined,
@@ -118,6 +135,9 @@ def activities(settings: Settings, aws: AwsClients, temporal: Client) -> list[An
         records.find_last_drill,
         records.find_promotion_moving,
         Audits(temporal, aws.s3, aws.dynamodb).export_audit,
+        infrastructure.plan_infrastructure,
+        infrastructure.execute_infrastructure,
+        infrastructure.discard_infrastructure,
         *_record(settings, github_http),
     ]
 
@@ -147,40 +167,53 @@ def _github(settings: Settings, aws: AwsClients) -> httpx.Client:
     return github_client(settings.github_api, token)
 
 
-async def main() -> None:
-    """Runs until SIGTERM or Ctrl-C; activities under way get 10 s to end."""
-    log = structlog.get_logger()
-    config: Any = connect_to_temporal_config()
-    client = await Client.connect(**config, data_converter=pydantic_data_converter)
+async def main(temporal: TemporalSettings) -> None:
+    """Runs until SIGTERM or Ctrl-C; activities under way get some seconds to end."""
+    with tracing(temporal) as interceptors:
+        config = client_options(temporal)
+        telling: dict[str, Any] = {"interceptors": interceptors, "runtime": runtime(temporal)}
+        try:
+            client = await Client.connect(**config, **telling)
+            await enter_namespace(client)
+            await work(client, worker_options(temporal))
+        except (RuntimeError, RPCError) as error:
+            raise RuntimeError(in_words(error, config)) from error
+
+
+async def work(client: Client, options: dict[str, Any]) -> None:
+    """Releases are worked on until somebody stops this process."""
+    target = client.service_client.config.target_host
     settings = Settings.from_environment()
-    if settings.accepts_claims and not _is_loopback(config["target_host"]):
+    if settings.accepts_claims and not _is_loopback(target):
         # a laptop's worker at a shared server would let names alone into production
         settings = replace(settings, accepts_claims=False)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with ThreadPoolExecutor(max_workers=_MAX_ACTIVITIES) as executor:
+    with ThreadPoolExecutor(max_workers=ACTIVITY_SLOTS) as executor:
         async with Worker(
             client,
-            task_queue=TASK_QUEUE,
             workflows=WORKFLOWS,
             activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
-            max_concurrent_activities=_MAX_ACTIVITIES,
-            # a dead worker's workflows move to a live one after this, instead of after 10 s
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
-            max_heartbeat_throttle_interval=timedelta(seconds=1),
-            default_heartbeat_throttle_interval=timedelta(seconds=1),
-            graceful_shutdown_timeout=timedelta(seconds=8),
+            interceptors=[AwsFaults(), Pulse()],
+            **options,
         ):
             print("worker ready", flush=True)
-            log.info("worker ready", task_queue=TASK_QUEUE, target=config["target_host"])
+            structlog.get_logger().info("worker ready", target=target)
             await stop.wait()
 
 
 if __name__ == "__main__":
+    code = 0
     try:
-        asyncio.run(main())
-    except RuntimeError as error:
-        print(f"the worker cannot start: {error}", file=sys.stderr)
-        sys.exit(1)
+        asyncio.run(main(TemporalSettings.from_environment()))
+    except (RuntimeError, OSError, ValueError, BotoCoreError) as error:
+        fault = fault_of(error) if isinstance(error, BotoCoreError) else None
+        why = f"{fault.kind}: {fault.text}" if fault else str(error)
+        print(f"the worker cannot work: {why}", file=sys.stderr)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # the SDK can crash in interpreter teardown, after the work is done (temporalio/sdk-python#300)
+    os._exit(code)

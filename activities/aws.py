@@ -29,6 +29,7 @@ class AwsClients:
     dynamodb: Any
     events: Any
     codedeploy: Any
+    cloudformation: Any
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -43,6 +44,7 @@ class AwsClients:
             "dynamodb",
             "events",
             "codedeploy",
+            "cloudformation",
         )
         return cls(*(boto3.client(name, config=_CONFIG) for name in names))
 

@@ -1,9 +1,17 @@
-"""The contract of the price API, case by case: the same over HTTP and over Invoke."""
+"""What a service promises, case by case: the same over HTTP and over Invoke.
+
+The first two cases fit any service; the others are the price API's.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
+from activities.checks.contract import expect_as_documented
 from activities.staging import Check, StagingClient, body
+from release.checklist import ContractCase
+
+_NO_DOCUMENT = (LookupError, ValueError, TypeError, AttributeError)
+"""What reading a document raises that is not of OpenAPI's form."""
 
 Case = Callable[[StagingClient, str, Check], None]
 """Asks what answers, which is to be of the commit with this sha."""
@@ -15,6 +23,13 @@ def _runs_the_commit(client: StagingClient, sha: str, check: Check) -> None:
     check.expect(answer.status_code == 200, f"GET /health answered {answer.status_code}")
     check.expect(found == sha, f"it runs {found}, not {sha}")
     check.saw(f"gitSha {sha[:7]}")
+
+
+def _answers_as_documented(client: StagingClient, sha: str, check: Check) -> None:
+    try:
+        expect_as_documented(client, check)
+    except _NO_DOCUMENT as error:
+        check.expect(False, f"its document cannot be read: {type(error).__name__}: {error}")
 
 
 def _lists_prices(client: StagingClient, sha: str, check: Check) -> None:
@@ -73,13 +88,14 @@ def _expect_error(
     check.saw(f"{status} {code}")
 
 
-CASES: dict[str, tuple[str, Case]] = {
-    "runs-the-commit": ("What answers is this commit", _runs_the_commit),
-    "lists-prices": ("GET /prices answers what was asked", _lists_prices),
-    "one-price": ("GET /prices/{symbol} answers", _gives_one_price),
-    "missing-key": ("A missing API key is refused", _refuses_a_missing_key),
-    "unknown-key": ("An unknown API key is refused", _refuses_an_unknown_key),
-    "unknown-symbol": ("An unknown symbol is not found", _knows_no_such_symbol),
-    "no-symbols": ("A request without symbols is refused", _refuses_no_symbols),
-    "openapi": ("The OpenAPI document is served", _serves_its_description),
+CASES: dict[ContractCase, tuple[str, Case]] = {
+    ContractCase.RUNS_THE_COMMIT: ("What answers is this commit", _runs_the_commit),
+    ContractCase.DOCUMENTED_EXAMPLES: ("It answers as it documents", _answers_as_documented),
+    ContractCase.LISTS_PRICES: ("GET /prices answers what was asked", _lists_prices),
+    ContractCase.ONE_PRICE: ("GET /prices/{symbol} answers", _gives_one_price),
+    ContractCase.MISSING_KEY: ("A missing API key is refused", _refuses_a_missing_key),
+    ContractCase.UNKNOWN_KEY: ("An unknown API key is refused", _refuses_an_unknown_key),
+    ContractCase.UNKNOWN_SYMBOL: ("An unknown symbol is not found", _knows_no_such_symbol),
+    ContractCase.NO_SYMBOLS: ("A request without symbols is refused", _refuses_no_symbols),
+    ContractCase.OPENAPI: ("The OpenAPI document is served", _serves_its_description),
 }

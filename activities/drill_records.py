@@ -14,7 +14,7 @@ from release.drill import (
 from release.promotion import Stage
 
 _MOST = 500
-_MOVING = {
+MOVING = {
     "staging": (Stage.STAGING,),
     "prod": (Stage.PRODUCTION, Stage.SHIFT, Stage.BAKE, Stage.ROLLBACK),
 }
@@ -51,7 +51,7 @@ class DrillRecords:
     @activity.defn
     async def find_promotion_moving(self, order: DrillsInput) -> str:
         """The id of a promotion that may write the environment's aliases now; empty: none."""
-        stages = ", ".join(f"'{stage.value}'" for stage in _MOVING[order.environment])
+        stages = ", ".join(f"'{stage.value}'" for stage in MOVING[order.environment])
         query = (
             f"WorkflowId STARTS_WITH 'promotion/{order.service}/' AND ExecutionStatus = 'Running' "
             f"AND ReleaseStage IN ({stages})"

@@ -1,4 +1,4 @@
-"""Histories as Temporal has them, as plain events."""
+"""Histories as Temporal has them, as plain events that can be read."""
 
 import json
 from datetime import timedelta
@@ -6,6 +6,7 @@ from datetime import timedelta
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.payloads import decoded
 from release.audit_events import Event
 
 _LONGEST = timedelta(seconds=15)  # of one page; without it a server that is gone is waited for
@@ -21,7 +22,7 @@ async def read_events(client: Client, workflow_id: str, run_id: str | None = Non
             return []
         raise
     events: list[Event] = json.loads(history.to_json())["events"]
-    return events
+    return await decoded(events, client.data_converter.payload_codec)
 
 
 async def is_running(client: Client, workflow_id: str, run_id: str) -> bool:

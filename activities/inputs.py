@@ -6,8 +6,9 @@ from pydantic import AwareDatetime, Field
 
 from release.audit_chain import GENESIS
 from release.channels import Channel
-from release.checklist import Limits
+from release.checklist import ANY_SERVICE, ContractCase, Limits
 from release.deployment import Deployment
+from release.lane import Claim
 from release.lease import Lease
 from release.message import Message
 from release.policy import Ci, Shift
@@ -174,6 +175,7 @@ class StagingInput(Message):
     service: str
     environment: str
     sha: str
+    cases: tuple[ContractCase, ...] = ANY_SERVICE
 
 
 class ChecksInput(Message):
@@ -270,6 +272,34 @@ class NoticeInput(Message):
     at: AwareDatetime
 
 
+class JoinInput(Message):
+    """Take a place in a service's production lane."""
+
+    service: str
+    claim: Claim
+
+
+class CompareInput(Message):
+    """Say which of these commits contain which."""
+
+    sha: str
+    others: tuple[str, ...]
+
+
+class Compared(Message):
+    """The others that a commit contains, and those that contain it."""
+
+    older: tuple[str, ...]
+    newer: tuple[str, ...]
+
+
+class ClaimsInput(Message):
+    """Look after the workflows of a service's lane."""
+
+    service: str
+    claims: tuple[Claim, ...] = ()
+
+
 class PreflightInput(Message):
     """Ask whether everything that a rollback will need is there."""
 
@@ -279,9 +309,11 @@ class PreflightInput(Message):
     api: str = Field(description="the function that takes the shifted traffic, a key of functions")
     alias: str
     alarm_period_seconds: int
+    sha: str = Field("", description="the commit to be released; empty: only the way back")
     expected: dict[str, str] = Field(
         {}, description="function → the version its alias has to serve; one left out may be any"
     )
+    dry_runs: tuple[str, ...] = Field((), description="functions that can run without an effect")
 
 
 class SmokeInput(Message):
@@ -293,6 +325,8 @@ class SmokeInput(Message):
     versions: dict[str, str] = Field(description="function → the version to invoke")
     api: str = Field(description="the function behind the HTTP API, a key of functions")
     sha: str = Field(description="the commit that the versions were built from")
+    cases: tuple[ContractCase, ...] = ANY_SERVICE
+    dry_runs: tuple[str, ...] = Field((), description="functions that can run without an effect")
 
 
 class QuarantineInput(Message):
@@ -360,3 +394,19 @@ class DeploymentsInput(Message):
     table: str
     environment: str
     deployments: tuple[Deployment, ...] = Field(min_length=1)
+
+
+class PlanInput(Message):
+    """See what the commit's template would change of an environment's stack."""
+
+    sha: str
+    template: str = Field(description="its path in the repository")
+    stack: str
+    change_set: str = Field(description="its name; a retry finds it by this")
+
+
+class ChangeSetInput(Message):
+    """A change set of a stack, by its name."""
+
+    stack: str
+    change_set: str

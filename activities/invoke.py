@@ -11,7 +11,7 @@ import httpx
 from activities.http_event import http_answer, http_event
 
 DRY_RUN = {"dryRun": True}
-"""The fetcher's event that fetches and writes nothing."""
+"""The event of a function with `dry_run`: it does its work and changes nothing."""
 
 _INIT = re.compile(r'(?:Init Duration: |"initDurationMs":\s*)(\d+(?:\.\d+)?)')
 

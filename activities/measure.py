@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from activities.inputs import StepInput
-from release.alarms import METRICS_NAMESPACE
+from release.alarms import metrics_namespace
 from release.sequential import CRASHED, FAILED, SLOW, VERY_SLOW, Pair, route_metric
 
 
@@ -120,11 +120,12 @@ def _query(
         dimensions["Resource"] = f"{function}:{order.expected.alias}"
     if stat.route:
         dimensions["route"] = stat.route
+    own = metrics_namespace(order.watched.service)
     return {
         "Id": identity,
         "MetricStat": {
             "Metric": {
-                "Namespace": "AWS/Lambda" if stat.source in _LAMBDA else METRICS_NAMESPACE,
+                "Namespace": "AWS/Lambda" if stat.source in _LAMBDA else own,
                 "MetricName": stat.source,
                 "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()],
             },

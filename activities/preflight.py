@@ -4,14 +4,15 @@ A rollback that is first tried when it is needed is the one that fails.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 from temporalio import activity
 
 from activities.aws import error_code
-from activities.checks.context import FETCHER
 from activities.checks.live_alarms import expect_live_alarms
+from activities.git import is_ancestor
 from activities.http_event import http_answer, http_event
 from activities.inputs import PreflightInput
 from activities.invoke import DRY_RUN, invoke
@@ -24,6 +25,10 @@ from release.way_back import ROLLBACK_ALIAS
 _PIN_DESCRIPTION = "keeps the version that a rollback returns to from being deleted"
 _IMPOSSIBLE_REVISION = "00000000-0000-0000-0000-000000000000"
 _DENIED = {"AccessDeniedException", "AccessDenied"}
+ALIAS_CLEAN = "alias-clean"
+"""The check that fails while somebody else moves the traffic."""
+AHEAD = "ahead"
+"""The check that fails for a commit which production contains already."""
 _ANSWERS = (200, 503)  # 503 is the service's own word for prices that are too old
 
 Measure = Callable[[PreflightInput, str, Check], None]
@@ -32,9 +37,10 @@ Measure = Callable[[PreflightInput, str, Check], None]
 class Preflight:
     """Asks the AWS that a rollback would ask, with the role that would ask it."""
 
-    def __init__(self, lambda_: Any, cloudwatch: Any) -> None:
+    def __init__(self, lambda_: Any, cloudwatch: Any, repository: Path) -> None:
         self._lambda = lambda_
         self._cloudwatch = cloudwatch
+        self._repository = repository
 
     @activity.defn
     def preflight(self, order: PreflightInput) -> list[CheckResult]:
@@ -49,11 +55,15 @@ class Preflight:
                 results.append(self._measured(order, name, check_id, text, measure))
         activity.heartbeat("alarms")
         text = "The flow's alarms watch what is released, and can fire"
-        return [*results, measured("alarms", text, lambda c: self._alarms(order, c))]
+        results.append(measured("alarms", text, lambda c: self._alarms(order, c)))
+        if order.sha:
+            text = "The commit is not behind what production runs"
+            results.append(measured(AHEAD, text, lambda c: self._ahead(order, c)))
+        return results
 
     def _checks(self, order: PreflightInput, name: str) -> list[tuple[str, str, Measure]]:
         checks: list[tuple[str, str, Measure]] = [
-            ("alias-clean", "nobody else moves its traffic", self._alias_clean),
+            (ALIAS_CLEAN, "nobody else moves its traffic", self._alias_clean),
             ("rollback-target", "the version to go back to answers", self._target),
             ("rollback-target-pinned", "the version to go back to cannot be deleted", self._pinned),
             ("rollback-permission", "this role may roll it back", self._permission),
@@ -96,7 +106,7 @@ class Preflight:
         # asked before its state is read: an idle version is woken by being invoked
         if name == order.api:
             self._expect_http_answer(function, version, check)
-        elif name == FETCHER:
+        elif name in order.dry_runs:
             self._expect_dry_run(function, version, check)
         else:
             check.saw("not invoked: what it does without a request to do it is not known")
@@ -199,6 +209,22 @@ class Preflight:
             differ = f"the new version would have {what} {of_new}, version {version} has {of_old}"
             check.expect(of_new == of_old, f"{differ}: Lambda refuses weights between them")
             check.saw(f"{what} {of_new} in $LATEST and in version {version}")
+
+    def _ahead(self, order: PreflightInput, check: Check) -> None:
+        """What is released leads on from production, or at least goes beside it."""
+        version = str(self._alias(order, order.api)["FunctionVersion"])
+        found = self._configuration(order.functions[order.api], version)
+        variables = found.get("Environment", {}).get("Variables", {})
+        live, release = variables.get("GIT_SHA", ""), variables.get("RELEASE_VERSION", "?")
+        check.saw(f"production runs {release} ({live[:12] or 'no known commit'})")
+        behind = order.sha == live or (
+            bool(live) and is_ancestor(self._repository, order.sha, live)
+        )
+        check.expect(
+            not behind,
+            f"production runs {release} ({live[:12]}), which contains {order.sha[:12]} already; "
+            "to go back: `starter.py rollback --to`, or revert and promote the revert",
+        )
 
     def _configuration(self, function: str, version: str) -> Any:
         return self._lambda.get_function_configuration(FunctionName=function, Qualifier=version)

@@ -1,6 +1,6 @@
 """One step of the ladder: the weight moves, and is watched until `release` has judged it."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +17,9 @@ from release.promotion import StepJudgement
 from release.verdict import Verdict
 
 _RENEW_EVERY = lease.DURATION / 4
+_LATE = timedelta(seconds=30)
+"""A step that begins so long after it was ordered looks again before it climbs: with a call that
+takes its longest, no weight grows on what was seen more than 90 s before."""
 
 
 class ShiftSteps:
@@ -30,7 +33,8 @@ class ShiftSteps:
         """The canary has the weight, and the step is judged; its counts can be watched live.
 
         A later attempt goes on where the last step ended: the weight is absolute, what was counted
-        since is read again, and at least one fresh measurement is made before a step passes.
+        since is read again, and at least one fresh measurement is made before a step passes; one
+        that comes late, after an outage, is also made before the weight grows.
 
         Raises:
             ApplicationError: not retryable, when somebody else changed the alias: `Traffic.move`.
@@ -47,22 +51,57 @@ class _Step:
         self._alias = order.expected
 
     def run(self) -> StepResult:
+        judgement = self._look_first() if self._climbs_late() else None
+        return self._result(judgement) if judgement is not None else self._move_and_watch()
+
+    def _climbs_late(self) -> bool:
+        order = self._order
+        if self._watching.clock.now() - order.since < _LATE:
+            return False
+        expected = order.expected
+        share = self._traffic.read(expected.function, expected.alias).share_of(order.watched.canary)
+        return share < order.weight  # an earlier attempt may have come so far
+
+    def _look_first(self) -> StepJudgement | None:
+        """Why not to climb; None once it was measured that nothing stands against it."""
         watching = self._watching
-        watching.measured_at = renewed_at = self._move()
         while True:
-            now = datetime.now(UTC)
-            judgement = watching.unless_blind(self._judge, now)
+            now = watching.clock.now()
+            judgement = watching.unless_blind(self._judge_standing_still, now)
             watching.heartbeat()
             if judgement is not None:
-                return StepResult(
-                    judgement=judgement, alias=self._alias, progress=watching.progress
-                )
-            if now - renewed_at >= _RENEW_EVERY or self._must_tell_the_guard():
-                renewed_at = self._renew(now, renewed_at)
+                return judgement
+            if watching.measured_at == now and not watching.look.firing:
+                return None
             watching.wait(now)
 
+    def _judge_standing_still(self, now: datetime) -> StepJudgement | None:
+        harm, look = self._watching.judge(now), self._watching.look
+        if harm is None and (look.step_back or look.firing):
+            return self._judge_end()  # one step down, or to where both can be compared
+        return harm
+
+    def _move_and_watch(self) -> StepResult:
+        watching = self._watching
+        watching.measured_at = renewed_at = self._move()
+        began = self._began()
+        watching.begin(began, self._order.weight)
+        while True:
+            now = watching.clock.now()
+            judgement = watching.unless_blind(self._judge, now)
+            watching.heartbeat(since=began.isoformat())
+            if judgement is not None:
+                return self._result(judgement)
+            if now - renewed_at >= _RENEW_EVERY or self._must_tell_the_guard():
+                renewed_at = self._renew(now, renewed_at)
+            watching.wait(now, since=began.isoformat())
+
+    def _result(self, judgement: StepJudgement) -> StepResult:
+        progress = self._watching.progress
+        return StepResult(judgement=judgement, alias=self._alias, progress=progress)
+
     def _move(self) -> datetime:
-        order, now = self._order, datetime.now(UTC)
+        order, now = self._order, self._watching.clock.now()
         self._alias = self._traffic.move(
             ShiftInput(
                 baseline=order.baseline,
@@ -72,9 +111,20 @@ class _Step:
                 lease=self._lease(now),
             )
         )
-        self._watching.weigh(order.since, order.weight)
         # a first attempt's lease may be old already: it is renewed at the first look
         return now if self._alias.revision_id != order.expected.revision_id else order.since
+
+    def _began(self) -> datetime:
+        """From when on the step's time counts: not that of an outage before its weight was there.
+
+        An earlier attempt has said when that was; if it has not, all of the time counts anew.
+        """
+        now = self._watching.clock.now()
+        if now - self._order.since < _LATE:
+            return self._order.since
+        told = [one for one in activity.info().heartbeat_details if isinstance(one, dict)]
+        since = told[-1].get("since") if told else None
+        return datetime.fromisoformat(since) if since else now
 
     def _lease(self, now: datetime) -> lease.Lease:
         watched = self._order.watched
@@ -93,13 +143,16 @@ class _Step:
 
     def _must_tell_the_guard(self) -> bool:
         found = lease.Lease.from_description(self._alias.description)
-        return found is not None and found.ignored != self._lease(datetime.now(UTC)).ignored
+        return (
+            found is not None and found.ignored != self._lease(self._watching.clock.now()).ignored
+        )
 
     def _judge(self, now: datetime) -> StepJudgement | None:
+        harm = self._watching.judge(now)
+        return harm if harm is not None else self._judge_end()
+
+    def _judge_end(self) -> StepJudgement | None:
         order, watching = self._order, self._watching
-        harm = watching.judge(now)
-        if harm is not None:
-            return harm
         rung = ShiftStep(canary_weight=order.weight, min_duration=order.min_duration)
         test, look = watching.progress.test, watching.look
         ended = judge_end(order.shift, rung, order.next_weight, watching.tested, test, look)

@@ -1,17 +1,21 @@
 """Staging as its consumers see it: its address, its test keys, and an HTTP client for both."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any, Self
 
 import httpx
+from botocore.exceptions import BotoCoreError, ClientError
 from temporalio import activity
 
 from activities.inputs import ChecksInput, SmokeInput, StagingInput
+from activities.secrets import unlogged
 from release.verdict import CheckResult, Verdict
 
 KEY_HEADER = "X-API-Key"
@@ -44,17 +48,24 @@ class TestKeys:
         """The keys of the secret's JSON list.
 
         Raises:
-            ValueError: it is not a list of at least 3 keys.
+            ValueError: it is not a list of at least 3 keys; nothing of it is repeated.
         """
         keys = json.loads(secret)
         if not isinstance(keys, list) or len(keys) < 3:
             raise ValueError("the secret of test API keys is not a JSON list of 3 or more")
-        *ordinary, outage, rate_limit = map(str, keys)
+        # httpx repeats an illegal header in its error, which would put the key into the history
+        if not all(isinstance(key, str) and re.fullmatch(r"[!-~]+", key) for key in keys):
+            raise ValueError("the secret of test API keys holds something else than keys")
+        *ordinary, outage, rate_limit = keys
         return cls(tuple(ordinary), outage, rate_limit)
 
     def all(self) -> tuple[str, ...]:
         """Every key."""
         return (*self.ordinary, self.outage, self.rate_limit)
+
+
+class NoTestKeys(Exception):
+    """The environment's secret of test keys cannot be read, and a request needs one of them."""
 
 
 class Staging:
@@ -78,12 +89,21 @@ class Staging:
     ) -> "StagingClient":
         """A client of the environment, to be closed by its caller.
 
+        Its keys are read when a request first needs one: a service without keys has no secret.
         With a `transport`, that is what the requests go through instead of the network.
         """
         prefix = f"{order.service}/{order.environment}"
         url = self._ssm.get_parameter(Name=f"/{prefix}/url")["Parameter"]["Value"]
-        secret = self._secrets.get_secret_value(SecretId=f"{prefix}/test-api-keys")["SecretString"]
-        return StagingClient(url, TestKeys.of(secret), pause, transport)
+        secret_id = f"{prefix}/test-api-keys"
+        return StagingClient(url, cache(lambda: self._test_keys(secret_id)), pause, transport)
+
+    def _test_keys(self, secret_id: str) -> TestKeys:
+        try:
+            with unlogged():
+                found = self._secrets.get_secret_value(SecretId=secret_id)
+            return TestKeys.of(found["SecretString"])
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise NoTestKeys(f"could not be measured: the secret {secret_id}: {error}") from error
 
 
 class StagingClient:
@@ -95,16 +115,25 @@ class StagingClient:
     def __init__(
         self,
         url: str,
-        keys: TestKeys,
+        keys: Callable[[], TestKeys],
         pause: Pause,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url
-        self.keys = keys
+        self._keys = keys
         self.request_ids: list[str] = []  # of every answer that the service itself gave
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, transport=transport)
         self._pause = pause
         self._turn = count()
+
+    @property
+    def keys(self) -> TestKeys:
+        """The environment's own keys.
+
+        Raises:
+            NoTestKeys: it has none, or does not tell them.
+        """
+        return self._keys()
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from activities.inputs import SupersedeInput
 from release.decisions import Supersession
 from release.promotion import Stage
 
-_WAITING = (Stage.CHECKLIST, Stage.APPROVAL)
+_WAITING = (Stage.CHECKLIST, Stage.APPROVAL, Stage.LANE)
 
 
 class Supersede:

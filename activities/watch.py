@@ -7,13 +7,17 @@ from temporalio import activity
 
 from activities.inputs import AlarmsInput, Armed, ArmInput
 from release.alarms import (
-    METRICS_NAMESPACE,
     canary_alarm,
     canary_alarm_name,
+    metrics_namespace,
     rollback_alarm_names,
 )
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+class AlarmsGoneError(Exception):
+    """An alarm that a release is watched by was deleted; it may come back."""
 
 
 class Watch:
@@ -39,7 +43,7 @@ class Watch:
             )
         )
         return Armed(
-            preexisting_alarms=self.firing(watched.service, watched.environment),
+            preexisting_alarms=self._read(watched.service, watched.environment)[0],
             requests_per_second=self._requests_per_second(order),
             slow_ms=self._slow_ms(order),
         )
@@ -51,13 +55,26 @@ class Watch:
         self._cloudwatch.delete_alarms(AlarmNames=[name])
 
     def firing(self, service: str, environment: str) -> tuple[str, ...]:
-        """The release's alarms that are red now."""
+        """The release's alarms that are red now; one without data is not red.
+
+        Raises:
+            AlarmsGoneError: one does not exist, so nothing would say that it is red.
+        """
+        red, gone = self._read(service, environment)
+        if gone:
+            raise AlarmsGoneError(f"no such alarm: {', '.join(gone)}")
+        return red
+
+    def _read(self, service: str, environment: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of the alarms that are red, and of those that do not exist."""
         names = [
             *rollback_alarm_names(service, environment),
             canary_alarm_name(service, environment),
         ]
-        answer = self._cloudwatch.describe_alarms(AlarmNames=names, StateValue="ALARM")
-        return tuple(sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"]))
+        found = self._cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
+        red = sorted(name for name, state in states.items() if state == "ALARM")
+        return tuple(red), tuple(name for name in names if name not in states)
 
     def _requests_per_second(self, order: ArmInput) -> float | None:
         """In the busiest minute of the last hour: a ladder must not begin too high at a peak."""
@@ -70,7 +87,7 @@ class Watch:
     def _slow_ms(self, order: ArmInput) -> tuple[float, float] | None:
         """Frozen before the release: any threshold is valid, these give the test its power."""
         own = {"FunctionName": order.watched.function, "ExecutedVersion": order.baseline}
-        metric = _metric(METRICS_NAMESPACE, "WarmLatency", own)
+        metric = _metric(metrics_namespace(order.watched.service), "WarmLatency", own)
         p90, p99 = self._largest([(metric, "p90", 86400), (metric, "p99", 86400)], _DAY)
         return (p90, p99) if p90 and p99 else None
 

@@ -9,9 +9,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from temporalio import activity
 from temporalio.exceptions import CancelledError
 
+from activities.clock import ServerClock
 from activities.inputs import StepInput
 from activities.measure import Bucket, Measure
-from activities.watch import Watch
+from activities.watch import AlarmsGoneError, Watch
 from release.judgement import Looked, is_shared_incident, judge_blindness, judge_harm
 from release.promotion import Counts, StepJudgement
 from release.sequential import BUCKET_SECONDS, CRASHED, FAILED, SLOW, Metric, Pair, metrics
@@ -27,7 +28,8 @@ class Watching:
         self._order = order
         self._watch, self._measure = Watch(cloudwatch), Measure(cloudwatch)
         self._incident_since: datetime | None = None
-        self.measured_at = datetime.now(UTC)
+        self.clock = ServerClock()
+        self.measured_at = self.clock.now()
         self.progress = order.progress
         self.tested: tuple[Metric, ...] = metrics(order.shift.routes)
         self.look = Looked(timedelta(0), 0, Counts(), Counts())
@@ -37,11 +39,16 @@ class Watching:
         """From `since` on the canary has this weight."""
         self.progress = self.progress.weighed(since, weight)
 
+    def begin(self, since: datetime, weight: float) -> None:
+        """The canary has the weight from `since` on, and the step's time runs from then."""
+        self._order = self._order.model_copy(update={"since": since})
+        self.weigh(since, weight)
+
     def judge(self, now: datetime) -> StepJudgement | None:
         """A failed judgement if the new version is seen to be worse, else None.
 
         Raises:
-            ClientError, BotoCoreError: nothing could be measured; later it may.
+            ClientError, BotoCoreError, AlarmsGoneError: nothing could be measured; later it may.
         """
         order = self._order
         step_back = self._count(now)
@@ -66,7 +73,7 @@ class Watching:
         """What `judge` says; while nothing can be measured, what is said of that."""
         try:
             judgement = judge(now)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, AlarmsGoneError) as error:
             activity.logger.warning("could not measure: %s", error)
             blind = now - self.measured_at
             return judge_blindness(self._order.shift, blind, str(error), self.look)
@@ -91,7 +98,7 @@ class Watching:
         poll = min(_POLL_SECONDS, self._order.bucket_seconds)
         poll = min(poll, left) if left > 0 else poll
         deadline = now + timedelta(seconds=max(poll, 0.05))
-        while (rest := (deadline - datetime.now(UTC)).total_seconds()) > 0:
+        while (rest := (deadline - self.clock.now()).total_seconds()) > 0:
             activity.wait_for_cancelled_sync(min(rest, _HEARTBEAT_SECONDS))
             if activity.is_cancelled():
                 raise CancelledError("the step's watching was cancelled")
@@ -149,7 +156,7 @@ class Watching:
         """The largest configured in the bucket: the cautious one for a canary's failure."""
         weights = self.progress.weights
         later = [*(since for since, _ in weights[1:]), datetime.max.replace(tzinfo=UTC)]
-        spans = zip(weights, later, strict=True)
+        spans = zip(weights, later, strict=False)  # none, before the first weight
         return max(
             (weight for (since, weight), until in spans if since < end and until > start),
             default=0.0,

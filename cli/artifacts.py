@@ -9,10 +9,8 @@ from cli.commits import Commits
 from cli.errors import OK
 from infra.local.settings import PROJECT_ROOT
 from release.policy import Policy
-from release.promotion import Artifact
+from release.promotion import Artifact, artifact_parameter
 from settings import Settings
-
-_PARAMETERS = {"api": "ApiArtifact", "fetcher": "FetcherArtifact", "guard": "GuardArtifact"}
 
 
 def run(arguments: Any) -> int:
@@ -25,7 +23,7 @@ def run(arguments: Any) -> int:
     with aws.asking(f"take the zips into {policy.artifact_bucket}"):
         digests = store(policy, build(settings.repository, policy, sha) | build_guard())
     parameters = {
-        **{_PARAMETERS[name]: digest for name, digest in digests.items()},
+        **{artifact_parameter(name): digest for name, digest in digests.items()},
         "ArtifactBucket": policy.artifact_bucket,
         "FirstVersion": repository.version(sha),
         "FirstCommit": sha,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from cli import audit_charts as charts
 from cli.audit_style import STYLE
-from cli.audit_text import missing
+from cli.audit_text import missing, outcome_of
 from cli.markup import Html, joined, link, quoted, table, tag
 from release.audit import Audit, Fate, Rung, Said
 from release.checklist import DONE, Answer, ItemState
@@ -204,6 +204,11 @@ def _behind(audit: Audit) -> Html:
     artifacts = [
         (a.function, tag("code", a.sha256), f"{a.size_bytes:,} B") for a in audit.artifacts
     ]
+    stacks = [
+        (one.stack, outcome_of(one), quoted(text))
+        for one in audit.infrastructure
+        for text in one.changes
+    ]
     deeds = [
         (
             f"{deed.begun:%H:%M:%S}",
@@ -220,6 +225,10 @@ def _behind(audit: Audit) -> Html:
         table(("function", "SHA-256 of the zip", "size"), artifacts)
         if artifacts
         else tag("p", "Nothing was built.", class_="none"),
+        tag("h3", "Infrastructure"),
+        table(("stack", "was", "change"), stacks)
+        if stacks
+        else tag("p", "No stack was to change.", class_="none"),
         tag(
             "details",
             tag("summary", f"All that was done: {len(deeds)} steps"),

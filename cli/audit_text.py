@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from release.audit import Audit, Fate, Rung, Said
+from release.audit import Audit, Fate, Rung, Said, StackChange
 from release.checklist import DONE
 from release.promotion import Outcome
 from release.text import duration, one_line, percent
@@ -67,6 +67,7 @@ def _render(audit: Audit) -> RenderableType:
         _head(audit),
         _section("Stages", _stages(audit)),
         _section("Built", _artifacts(audit)),
+        _section("Infrastructure", _infrastructure(audit)),
         _section("Checked", _checks(audit)),
         _section("Approvals", _approvals(audit)),
         _section("Traffic", _rungs(audit)),
@@ -125,6 +126,21 @@ def _stages(audit: Audit) -> list[tuple[str | Text, ...]]:
 
 def _artifacts(audit: Audit) -> list[tuple[str | Text, ...]]:
     return [(a.function, f"sha256 {a.sha256}", f"{a.size_bytes} bytes") for a in audit.artifacts]
+
+
+def _infrastructure(audit: Audit) -> list[tuple[str | Text, ...]]:
+    return [
+        (one.stack, outcome_of(one), one_line(text))
+        for one in audit.infrastructure
+        for text in one.changes
+    ]
+
+
+def outcome_of(change: StackChange) -> str:
+    """Whether the stack was changed, in words."""
+    if change.failure:
+        return f"not changed: {one_line(change.failure)}"
+    return f"changed {change.ended:%H:%M:%S}" if change.ended else "not changed"
 
 
 def _checks(audit: Audit) -> list[tuple[str | Text, ...]]:

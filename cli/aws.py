@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from activities.aws_faults import fault_of
 from cli.errors import Unreachable
 
 
@@ -28,9 +29,22 @@ def asking(what: str) -> Iterator[None]:
     """What AWS refuses, or does not answer, becomes one clear line; `what` is a verb phrase."""
     try:
         yield
-    except ClientError as error:
-        raise Unreachable(f"AWS refused to {what}: {error}") from error
-    except BotoCoreError as error:
-        raise Unreachable(
-            f"AWS does not answer ({error}); on a laptop start it with `starter.py up`"
-        ) from error
+    except (ClientError, BotoCoreError) as error:
+        raise Unreachable(told(error, what)) from error
+
+
+def told(error: ClientError | BotoCoreError, what: str) -> str:
+    """What is wrong and what to do, in one line."""
+    fault = fault_of(error)
+    if fault is not None:
+        return f"{fault.kind}: {fault.text} (asked to {what})"
+    said = " ".join(str(error).split())
+    if "NotFound" in said or "NoSuch" in said:
+        return f"AWS cannot {what} {region()}: {said}"
+    return f"AWS refused to {what}: {said}"
+
+
+def region() -> str:
+    """Where things were looked for: what is in another region or account is not there."""
+    name = boto3.Session().region_name
+    return f"in {name} (is AWS_REGION the right one, and the account?)"

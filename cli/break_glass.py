@@ -83,8 +83,10 @@ class BreakGlass:
             )
         try:
             return self._bring_back(function, wanted)
-        except (NoWayBack, ClientError, BotoCoreError) as error:
+        except NoWayBack as error:
             return Back(function=function, error=str(error))
+        except (ClientError, BotoCoreError) as error:
+            return Back(function=function, error=aws.told(error, "move its alias"))
 
     def _bring_back(self, function: str, wanted: str | None) -> Back:
         deadline = self._clock() + PATIENCE_SECONDS

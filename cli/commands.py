@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from cli import laptop, post_deploy, promotions, show
 from cli.commits import AlreadyLive
-from cli.errors import NOT_COMPLETED, OK, Unreachable
+from cli.errors import NOT_COMPLETED, OK, CliError, Unreachable
 from cli.temporal import temporal
 from infra.local.settings import AlreadyRunning
 from release.decisions import (
+    MOST_TEXT,
     Abort,
     Decision,
     FinishNow,
@@ -57,10 +58,13 @@ def status(arguments: Any) -> int:
 
 def promote(arguments: Any) -> int:
     """Start, or attach to, the promotion of a commit."""
+    hotfix = _hotfix(arguments)
     state = laptop.enter_environment()
     factor = arguments.clock or (state.clock_factor if state else 1)
     try:
-        request = promotions.prepare(arguments.revision, arguments.name, factor, arguments.version)
+        request = promotions.prepare(
+            arguments.revision, arguments.name, factor, arguments.version, hotfix
+        )
     except AlreadyLive as live:
         return asyncio.run(_attach(arguments, live))
 
@@ -70,6 +74,16 @@ def promote(arguments: Any) -> int:
             return await _started(client, handle.id, arguments, attached=running)
 
     return asyncio.run(run())
+
+
+def _hotfix(arguments: Any) -> str:
+    """Why the release goes before others; empty if it does not."""
+    reason: str = arguments.reason.strip()
+    if arguments.hotfix and not reason:
+        raise CliError("--hotfix needs --reason: why it goes before what others have waiting")
+    if reason and not arguments.hotfix:
+        raise CliError("--reason is for --hotfix: what a release brings, its commits say")
+    return reason[:MOST_TEXT]
 
 
 async def _attach(arguments: Any, live: AlreadyLive) -> int:
@@ -90,6 +104,8 @@ async def _started(client: "Client", identity: str, arguments: Any, *, attached:
         print(json.dumps({"id": identity, "attached": attached, "version": version}))
     else:
         print(f"{'attached to' if attached else 'started'} {identity}, version {version}")
+        if attached and arguments.hotfix:
+            print("it keeps the place that it has: abort it first, to promote it as a hotfix")
         _print_ui(identity)
     return await show.watch(client, identity) if arguments.watch else OK
 
@@ -212,6 +228,14 @@ def rollback(arguments: Any) -> int:
     return found.run(arguments)
 
 
+def lane(arguments: Any) -> int:
+    """Who moves production, who waits and why; freeze it, or lift the freeze."""
+    laptop.enter_environment()
+    from cli import lane as found
+
+    return found.run(arguments)
+
+
 def quarantine(arguments: Any) -> int:
     """List what was rolled back and stays out, or let one in again."""
     laptop.enter_environment()
@@ -327,11 +351,13 @@ async def _promotion_status(arguments: Any) -> int:
             return await show.watch(client, identity)
         found = await promotions.status(client, identity)
         after = await post_deploy.status(client, identity) if found.outcome else None
+        counts = {} if found.outcome else await promotions.live_counts(client, identity)
     if arguments.json:
         watch = after.model_dump(mode="json") if after else None
-        print(json.dumps(found.model_dump(mode="json") | {"post_deploy": watch}))
+        more = {"post_deploy": watch, "trying_again": counts.get("note")}
+        print(json.dumps(found.model_dump(mode="json") | more))
     else:
-        show.print_status(found)
+        show.print_status(found, counts)
         if after:
             post_deploy.print_status(after)
         _print_ui(identity)

@@ -71,6 +71,15 @@ class Commits:
                 )
         return policy
 
+    def template(self, sha: str, policy: Policy) -> str:
+        """The commit's template of an environment's stack."""
+        named = policy.infrastructure.template if policy.infrastructure else "infra/template.yaml"
+        text = self._git("show", f"{sha}:{named}")
+        if text is None:
+            missing = f"{named} is missing in {sha[:12]}"
+            raise CliError(f"{missing}: a service brings its own (docs/another-service.md)")
+        return text
+
     def version(self, sha: str) -> str:
         """The commit's own tag, or the next version by the commits since the last one."""
         own = [version for version, commit in self.tags() if commit == sha]

@@ -32,7 +32,7 @@ from cli.promotions import commits
 from cli.temporal import RPC_TIMEOUT, temporal
 from release.drill import DrillRequest, DrillResult, drill_request
 from release.policy import Policy
-from settings import TASK_QUEUE
+from settings import task_queue
 from workflows.drill import RollbackDrillWorkflow
 from workflows.state import SERVICE
 
@@ -98,7 +98,7 @@ async def _start(
         RollbackDrillWorkflow.run,
         request,
         id=request.workflow_id,
-        task_queue=TASK_QUEUE,
+        task_queue=task_queue(),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=_summary(request),
         search_attributes=_attributes(request),
@@ -128,7 +128,7 @@ def _schedule(request: DrillRequest, policy: Policy) -> Schedule:
             RollbackDrillWorkflow.run,
             request.model_copy(update={"requested_by": "the schedule"}),
             id=request.workflow_id,
-            task_queue=TASK_QUEUE,
+            task_queue=task_queue(),
             static_summary=_summary(request),
             typed_search_attributes=_attributes(request),
         ),

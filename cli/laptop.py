@@ -15,6 +15,7 @@ from infra.local.settings import (
     Ports,
 )
 from release.policy import Policy, alarm_period_seconds
+from settings import task_queue
 
 SYMBOLS = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "TRX", "FIL", "LINK", "LTC"]
 RATE_LIMIT_PER_MINUTE = 100
@@ -80,11 +81,19 @@ def settings(arguments: Any) -> LaptopSettings:
         release_branch=os.environ.get("RELEASE_BRANCH", "main"),
         clock_factor=arguments.clock,
         temporal_address=own_temporal(),
+        task_queue=task_queue(),
     )
 
 
 def up(wanted: LaptopSettings, *, attached: bool, first: str | None = None) -> LaptopState:
     """Everything runs, and both environments serve a first release."""
+    policy = _first_commit(Commits(wanted.repository, wanted.release_branch), first)[1]
+    released = {
+        "service": policy.service,
+        "functions": tuple(policy.functions),
+        "api": policy.api,
+    }
+    wanted = wanted.model_copy(update=released)
     try:
         state = laptop.start(wanted, attached=attached, progress=lambda line: print(f"  {line}"))
     except AlreadyRunning:
@@ -118,6 +127,7 @@ def seed(state: LaptopState, first: str | None) -> None:
 
     repository = Commits(state.repository, state.release_branch)
     sha, policy = _first_commit(repository, first)
+    template = repository.template(sha, policy)
     create_artifact_bucket(policy.service, state.environment())
     artifacts: dict[str, str] = {}
     if not all(production.live(policy, name) for name in ("staging", "prod")):
@@ -128,6 +138,9 @@ def seed(state: LaptopState, first: str | None) -> None:
             service=policy.service,
             environment=environment,
             url=url,
+            template=template,
+            is_promoted=policy.infrastructure is not None,
+            functions=tuple(policy.functions),
             price_feed=f"{state.addresses.price_feed}/api/v3",
             artifacts=artifacts,
             version=repository.version(sha),

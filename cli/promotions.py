@@ -10,8 +10,9 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from cli import production, quarantine, versions
+from cli import aws, production, quarantine, versions
 from cli.commits import Commits
 from cli.errors import CliError
 from cli.temporal import PROOF_TIMEOUT, RPC_TIMEOUT, temporal
@@ -19,7 +20,7 @@ from release.decisions import Decision, impossible_quorum
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest, PromotionStatus, Stage, promotion_id
-from settings import TASK_QUEUE, Settings
+from settings import Settings, task_queue
 from workflows.details import summary
 from workflows.promotion import PromotionWorkflow
 from workflows.state import SERVICE, SHA, STAGE, VERSION
@@ -34,7 +35,11 @@ def commits() -> Commits:
 
 
 def prepare(
-    revision: str, requested_by: str, clock_factor: float, version: str | None = None
+    revision: str,
+    requested_by: str,
+    clock_factor: float,
+    version: str | None = None,
+    hotfix: str = "",
 ) -> PromotionRequest:
     """A checked request: everything that can be wrong is said before Temporal hears of it."""
     repository = commits()
@@ -43,7 +48,9 @@ def prepare(
     policy = repository.policy(sha)
     now = production.live(policy, "prod")
     if now is None:
-        raise CliError("production has no first release; create the environment first")
+        raise CliError(
+            f"production has no first release {aws.region()}; create the environment first"
+        )
     repository.check_not_behind(sha, now.sha)
     known = versions.named(repository, policy, now)
     request = PromotionRequest(
@@ -55,6 +62,7 @@ def prepare(
         running_version=now.release,
         policy=policy.compressed(clock_factor),
         clock_factor=clock_factor,
+        hotfix=hotfix,
     )
     impossible = impossible_quorum(request)
     if impossible:
@@ -66,7 +74,7 @@ def prepare(
 async def start(
     client: Client, request: PromotionRequest, version: str | None = None
 ) -> tuple[WorkflowHandle[Any, Any], bool]:
-    """The commit's promotion, and whether it was running already.
+    """The commit's promotion, and whether it was running already: of many calls one starts it.
 
     Under the next free version if a running promotion has got this one; not if it was asked for.
     """
@@ -76,26 +84,31 @@ async def start(
     others = await versions.running(client, policy.service, but=request.sha)
     if not running and versions.holder(others, request.version):
         request = _kept_apart(request, others, version)
-    handle = await client.start_workflow(
-        PromotionWorkflow.run,
-        request,
-        id=request.workflow_id,
-        task_queue=TASK_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        static_summary=summary(request),
-        static_details="\n".join(["#### Changes", *(f"- {change}" for change in request.changes)]),
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(SERVICE, policy.service),
-                SearchAttributePair(SHA, request.sha),
-                SearchAttributePair(VERSION, request.version),
-                SearchAttributePair(STAGE, Stage.BUILD.value),
-            ]
-        ),
-        rpc_timeout=RPC_TIMEOUT,
-    )
-    return handle, running
+    try:
+        handle = await client.start_workflow(
+            PromotionWorkflow.run,
+            request,
+            id=request.workflow_id,
+            task_queue=task_queue(),
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=summary(request),
+            static_details="\n".join(
+                ["#### Changes", *(f"- {change}" for change in request.changes)]
+            ),
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SERVICE, policy.service),
+                    SearchAttributePair(SHA, request.sha),
+                    SearchAttributePair(VERSION, request.version),
+                    SearchAttributePair(STAGE, Stage.BUILD.value),
+                ]
+            ),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return handle, True
+    return handle, False
 
 
 def _kept_apart(
@@ -142,15 +155,25 @@ async def status(client: Client, identity: str) -> PromotionStatus:
 
 
 async def live_counts(client: Client, identity: str) -> dict[str, Any]:
-    """What the step under way has counted so far, from its last heartbeat."""
+    """What the step under way has counted so far, from its last heartbeat; and as `note` what is
+    being tried again, and why.
+    """
     description = await client.get_workflow_handle(identity).describe(rpc_timeout=RPC_TIMEOUT)
+    found: dict[str, Any] = {}
     for pending in description.raw_description.pending_activities:
+        if pending.HasField("last_failure"):
+            failure = pending.last_failure
+            kind = failure.application_failure_info.type
+            found["note"] = (
+                f"{pending.activity_type.name} failed {pending.attempt - 1} times, is tried again: "
+                f"{f'{kind}: ' if kind else ''}{failure.message}"
+            )
         if pending.activity_type.name in _WATCHES and pending.HasField("heartbeat_details"):
             payloads = list(pending.heartbeat_details.payloads)
             values = await client.data_converter.decode(payloads)
             if values and isinstance(values[0], dict):
-                return values[0]
-    return {}
+                found |= values[0]
+    return found
 
 
 async def send(name: str, reference: str, message: Message, sender: str) -> None:

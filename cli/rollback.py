@@ -21,7 +21,7 @@ from cli.temporal import RPC_TIMEOUT, temporal
 from release.policy import Policy
 from release.promotion import AliasState
 from release.rollback import RollbackRequest, RollbackResult
-from settings import TASK_QUEUE
+from settings import task_queue
 from workflows.rollback import RollbackWorkflow
 
 _HINT = "without Temporal: starter.py rollback --break-glass --reason …"
@@ -97,7 +97,7 @@ async def _execute(client: Client, request: RollbackRequest) -> RollbackResult:
         RollbackWorkflow.run,
         request,
         id=f"rollback/{request.service}",
-        task_queue=TASK_QUEUE,
+        task_queue=task_queue(),
         static_summary=f"production back to {request.release}, by {request.requested_by}",
         # the last word counts: one that is stuck must not block another
         id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,

@@ -14,7 +14,9 @@ from temporalio.client import Client
 
 from cli import promotions
 from cli.errors import NOT_COMPLETED, OK, Unreachable
+from release.change_set import InfrastructureStatus
 from release.checklist import DONE, Answer, ItemState
+from release.infrastructure import diff_lines
 from release.promotion import Outcome, PromotionStatus, Stage, StepRecord
 from release.text import percent
 from release.verdict import Verdict
@@ -31,9 +33,9 @@ _ANSWER_COLOURS = {
 _POLL_SECONDS = 1.0
 
 
-def print_status(status: PromotionStatus) -> None:
+def print_status(status: PromotionStatus, counts: dict[str, Any] | None = None) -> None:
     """The whole promotion, once."""
-    Console().print(render(status, {}))
+    Console().print(render(status, counts or {}))
 
 
 async def watch(client: Client, identity: str) -> int:
@@ -68,6 +70,8 @@ def render(status: PromotionStatus, counts: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_head(status)]
     if status.items or status.tests:
         parts.append(_gates(status))
+    if status.infrastructure:
+        parts.append(_infrastructure(status.infrastructure))
     if status.report:
         parts.append(Markdown(status.report))
     if status.steps:
@@ -97,6 +101,20 @@ def _head(status: PromotionStatus) -> RenderableType:
         table.add_row("next", Text(status.next))
     if status.deadline and status.outcome is None:
         table.add_row("if nobody acts", f"expires {status.deadline:%Y-%m-%d %H:%M} UTC")
+    return table
+
+
+def _infrastructure(known: InfrastructureStatus) -> RenderableType:
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    for plan in (known.staging, known.prod):
+        if plan is not None and plan.changes:
+            done = "changed" if plan.stack in known.executed else "to change"
+            for line in diff_lines(plan):
+                table.add_row(Text(f"{plan.stack} {done}", style="dim"), Text(line))
+    for objection in known.objections:
+        table.add_row(Text("refused unless waived", style="red"), Text(objection))
+    for waiver in known.waivers:
+        table.add_row(Text("waived", style="yellow"), Text(f"{waiver.by}: {waiver.reason}"))
     return table
 
 

@@ -7,8 +7,7 @@ the canary's `ExecutedVersion` for as long as it shifts.
 
 from typing import Any
 
-METRICS_NAMESPACE = "CryptoWatch"
-"""Where the service publishes its own metrics (embedded metric format)."""
+from release.text import camel_case
 
 MAX_LAMBDA_ERROR_PERCENT = 5
 MAX_API_5XX_PERCENT = 10
@@ -21,6 +20,11 @@ huge percentage. Of healthy releases of a quiet function 14 % were rolled back w
 # The outer IF has no point where `requests` has none: a quiet minute is missing data, never 0 %.
 # An AND of both conditions would be 0 there, as AWS reads a missing operand of it as 0.
 _RATE = f"IF(requests > 0, IF(FILL(errors, 0) >= {MIN_FAILURES}, 100 * errors / requests, 0), 0)"
+
+
+def metrics_namespace(service: str) -> str:
+    """Where a service publishes its own metrics (embedded metric format): CryptoWatch."""
+    return camel_case(service)
 
 
 def alarm_prefix(service: str, environment: str) -> str:
@@ -96,8 +100,8 @@ def canary_alarm(
         canary_alarm_name(service, environment),
         f"Version {version} answers more than {MAX_LAMBDA_ERROR_PERCENT} % with a 5xx, 2 periods",
         MAX_LAMBDA_ERROR_PERCENT,
-        (METRICS_NAMESPACE, "ServerErrors", canary),
-        (METRICS_NAMESPACE, "Requests", canary),
+        (metrics_namespace(service), "ServerErrors", canary),
+        (metrics_namespace(service), "Requests", canary),
         period_seconds,
     )
 

@@ -78,6 +78,15 @@ class Said(Message):
     payload: dict[str, Any] = Field({}, description="as it was sent, without any one-time code")
 
 
+class StackChange(Message):
+    """What a release was to change of one stack, and whether it did."""
+
+    stack: str
+    changes: tuple[str, ...]
+    ended: datetime | None = Field(None, description="when CloudFormation was through with it")
+    failure: str = ""
+
+
 class Audit(Message):
     """One run of a promotion, whole."""
 
@@ -108,6 +117,7 @@ class Audit(Message):
     digest: str = Field("", description="of the evidence that approvals are bound to")
     stages: tuple[Span, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    infrastructure: tuple[StackChange, ...] = ()
     checks: tuple[Checked, ...] = ()
     items: tuple[ItemState, ...] = ()
     quorum: tuple[RoleStanding, ...] = ()

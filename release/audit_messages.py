@@ -7,7 +7,7 @@ from release.audit import Fate, Said
 from release.audit_events import Event, Sent, messages
 
 _SECRET = ("code",)
-_NAMES = {"sign_off": "sign-off", "finish_now": "finish-now"}
+_NAMES = {"sign_off": "sign-off", "finish_now": "finish-now", "lane_says": "lane"}
 _LATE = "it arrived when the promotion took no more messages"
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, TypeVar
 
-from release.audit import Audit, Checked, Deed, Rung, Share, Span
+from release.audit import Audit, Checked, Deed, Rung, Share, Span, StackChange
 from release.audit_events import (
     Call,
     Event,
@@ -18,7 +18,9 @@ from release.audit_events import (
     upserts,
 )
 from release.audit_messages import told
+from release.change_set import InfrastructurePlan
 from release.checklist import ItemState
+from release.infrastructure import diff_lines
 from release.message import Message
 from release.promotion import Artifact, Stage, StepJudgement
 from release.verdict import CheckResult
@@ -82,6 +84,7 @@ def tell(events: list[Event], workflow_id: str, status: dict[str, Any] | None = 
         digest=(known or {}).get("digest", ""),
         stages=_stages(events),
         artifacts=_all(Artifact, *(c.answer for c in done if c.name == "build_artifacts")),
+        infrastructure=_infrastructure(done),
         checks=_checks(done),
         items=_all(ItemState, (known or {}).get("items")),
         quorum=_all(RoleStanding, (known or {}).get("quorum")),
@@ -127,6 +130,23 @@ def _stages(events: list[Event]) -> tuple[Span, ...]:
         Span(stage=stage, begun=moment, ended=end)
         for (moment, stage), end in zip(begun, ends, strict=True)
         if stage != Stage.DONE.value
+    )
+
+
+def _infrastructure(done: list[Call]) -> tuple[StackChange, ...]:
+    plans = _all(
+        InfrastructurePlan, [c.answer for c in done if c.name == "plan_infrastructure" and c.answer]
+    )
+    last = {plan.stack: plan for plan in plans if plan.changes}
+    executed = {c.order["stack"]: c for c in done if c.name == "execute_infrastructure"}
+    return tuple(
+        StackChange(
+            stack=stack,
+            changes=tuple(diff_lines(plan)),
+            ended=executed[stack].ended if stack in executed else None,
+            failure=executed[stack].failure if stack in executed else "",
+        )
+        for stack, plan in last.items()
     )
 
 

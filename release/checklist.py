@@ -39,6 +39,24 @@ Groups = dict[str, tuple[Item, ...]]
 """Heading → its items, in the order of the flow."""
 
 
+class ContractCase(StrEnum):
+    """What a new version can be asked before users meet it: activities/contract_cases.py."""
+
+    RUNS_THE_COMMIT = "runs-the-commit"
+    DOCUMENTED_EXAMPLES = "documented-examples"
+    # the price API's own
+    LISTS_PRICES = "lists-prices"
+    ONE_PRICE = "one-price"
+    MISSING_KEY = "missing-key"
+    UNKNOWN_KEY = "unknown-key"
+    UNKNOWN_SYMBOL = "unknown-symbol"
+    NO_SYMBOLS = "no-symbols"
+    OPENAPI = "openapi"
+
+
+ANY_SERVICE = (ContractCase.RUNS_THE_COMMIT, ContractCase.DOCUMENTED_EXAMPLES)
+
+
 class ProductionCheck(StrEnum):
     """What can be measured of production after a release: activities/checks/production.py."""
 

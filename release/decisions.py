@@ -4,7 +4,9 @@ from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
+from release.change_set import InfrastructureStatus
 from release.checklist import Answer, ItemState
+from release.lane import FreezeLane, UnfreezeLane
 from release.message import Message
 from release.policy import Policy
 from release.promotion import PromotionRequest
@@ -99,6 +101,8 @@ EXAMPLES: dict[type[Message], str] = {
     Pause: '{"by": "alice", "reason": "looking at a graph"}',
     Resume: '{"by": "alice"}',
     FinishNow: '{"by": "bob", "reason": "the fix is urgent"}',
+    FreezeLane: '{"by": "bob", "reason": "the sale", "until": "2030-11-30T08:00:00Z"}',
+    UnfreezeLane: '{"by": "bob", "reason": "the sale is over"}',
 }
 
 
@@ -107,14 +111,15 @@ def read_payload(kind: type[MessageType], payload: Any) -> MessageType | str:
 
     The Temporal UI lets anything through: an empty box, a bare string, a list.
     """
+    send = f"; send {EXAMPLES[kind]}" if kind in EXAMPLES else ""  # else no person sends it
     if payload is None and kind not in (Abort, Pause, Resume):
-        return f"empty payload; send {EXAMPLES[kind]}"
+        return f"empty payload{send}"
     try:
         return kind.model_validate({} if payload is None else payload)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "payload"
-        return f"{where}: {first['msg']}; send {EXAMPLES[kind]}"
+        return f"{where}: {first['msg']}{send}"
 
 
 def refuse_decision(request: PromotionRequest, decision: Decision) -> str | None:
@@ -149,15 +154,31 @@ def refuse_sign_off(policy: Policy, sign_off: SignOff) -> str | None:
 
 def refuse_waiver(policy: Policy, items: tuple[ItemState, ...], waive: Waive) -> str | None:
     """Why this waiver does not count, or None. Only what could not be measured can be waived."""
-    waivers = policy.checklist.waivers
-    if not set(policy.approval.roles_of(waive.by)) & set(waivers):
-        return f"{waive.by} may not waive; roles that may: {', '.join(waivers) or 'none'}"
+    refusal = _refuse_waiver_of(policy, waive.by)
+    if refusal:
+        return refusal
     state = next((item for item in items if item.id == waive.item), None)
     if state is None:
         return f"no item {waive.item!r}; see `starter.py checklist`"
     if state.answer is not Answer.INCONCLUSIVE:
         return f"{state.id} is {state.answer.value}: only an inconclusive item can be waived"
     return None
+
+
+def refuse_infrastructure_waiver(
+    policy: Policy, infrastructure: InfrastructureStatus | None, waive: Waive
+) -> str | None:
+    """Why this waiver of a refused change of a stack does not count, or None."""
+    if infrastructure is None or not infrastructure.objections:
+        return "no change of the infrastructure waits for a waiver"
+    return _refuse_waiver_of(policy, waive.by)
+
+
+def _refuse_waiver_of(policy: Policy, name: str) -> str | None:
+    waivers = policy.checklist.waivers
+    if set(policy.approval.roles_of(name)) & set(waivers):
+        return None
+    return f"{name} may not waive; roles that may: {', '.join(waivers) or 'none'}"
 
 
 def refuse_finish_now(policy: Policy, finish: FinishNow) -> str | None:

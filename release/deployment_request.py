@@ -11,6 +11,7 @@ from release.ladder import rungs, time_to_full
 from release.message import Message
 from release.policy import Shift, ShiftStep, Strategy
 from release.text import cell, code, duration, name, one_line, percent
+from release.windows import Windows
 
 _MAX_CHANGES = 20
 _MAX_ROWS = 30
@@ -50,6 +51,14 @@ class NeededRole(Message):
     people: tuple[str, ...] = Field(description="who can decide on this release: no requester")
 
 
+class StackDiff(Message):
+    """What approvers agree to for production's stack."""
+
+    stack: str
+    changes: tuple[str, ...] = Field(description="one text each; empty: the stack stays as it is")
+    waived: tuple[WaivedItem, ...] = Field((), description="refused changes that somebody let pass")
+
+
 class RequestFacts(Message):
     """All that the request says."""
 
@@ -62,6 +71,7 @@ class RequestFacts(Message):
     major: bool
     changes: tuple[str, ...] = Field((), description="commit subjects since the running version")
     validation: Validation
+    infrastructure: StackDiff | None = Field(None, description="where the policy has a template")
     shift: Shift
     alarms_act_in: timedelta = Field(
         description="from the first failing request until the alarms have the old version back"
@@ -69,6 +79,8 @@ class RequestFacts(Message):
     judgement_acts_in: timedelta = Field(description="the same by the judgement of a rung")
     rollback_version: str = Field(description="the Lambda version that takes all traffic again")
     last_drill: str = Field("", description="when and how it ended; empty: never")
+    hotfix: str = Field("", description="why it goes before others; empty: it does not")
+    windows: Windows = Windows()
     roles: tuple[NeededRole, ...] = Field(min_length=1)
     until: datetime
     digest: str
@@ -79,8 +91,15 @@ class RequestFacts(Message):
 
 def compose(facts: RequestFacts) -> str:
     """The request as people read it in the Temporal UI, in Slack and on GitHub."""
-    parts = (_head(facts), _validation(facts), _details(facts), _approval(facts), _where(facts))
-    return "\n\n".join("\n".join(part) for part in parts)
+    parts = (
+        _head(facts),
+        _validation(facts),
+        _infrastructure(facts.infrastructure),
+        _details(facts),
+        _approval(facts),
+        _where(facts),
+    )
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def estimated_duration(shift: Shift) -> timedelta:
@@ -143,6 +162,8 @@ def _head(facts: RequestFacts) -> list[str]:
         f"(commit {code(facts.sha[:12])}), {kind}; {now}{_BREAK}",
         f"**Changes**: {count} commit{'' if count == 1 else 's'}{since}",
     ]
+    if facts.hotfix:
+        lines.insert(-1, f"**Hotfix**, goes before others: {code(facts.hotfix)}{_BREAK}")
     if facts.changes:
         lines += ["", *(f"- {code(subject)}" for subject in facts.changes[:_MAX_CHANGES])]
     if count > _MAX_CHANGES:
@@ -174,17 +195,38 @@ def _validation(facts: RequestFacts) -> list[str]:
     return lines
 
 
+def _infrastructure(diff: StackDiff | None) -> list[str]:
+    if diff is None:
+        return []
+    stack, count = code(diff.stack, 64), len(diff.changes)
+    if not count:
+        return ["### Infrastructure", "", f"{stack} stays as it is."]
+    plural = "s" if count > 1 else ""
+    return [
+        "### Infrastructure",
+        "",
+        f"{stack} changes before traffic moves, and a rollback does not put it back:",
+        "",
+        *(f"- {code(change, 200)}" for change in diff.changes[:_MAX_ROWS]),
+        *([f"- and {count - _MAX_ROWS} more change{plural}"] if count > _MAX_ROWS else []),
+        *(f"- waived by {name(one.by)}: {code(one.reason)}" for one in diff.waived[:_MAX_ROWS]),
+    ]
+
+
 def _details(facts: RequestFacts) -> list[str]:
     shift = facts.shift
     takes = duration(estimated_duration(shift))
     target = code(facts.rollback_version, 64)
     release = f", release {code(facts.running_version, 64)}" if facts.running_version else ""
     drill = one_line(facts.last_drill)
+    allowed = ", ".join(facts.windows.allow)
+    windows = [f"- **Allowed Windows**: {code(f'{allowed} {facts.windows.timezone}', 400)}"]
     return [
         "### Deployment Details",
         "",
         f"- **Estimated Duration**: at least {takes}, of which {duration(shift.bake)} are watched "
         "at 100 %",
+        *(windows if allowed and not facts.hotfix else []),
         f"- **Traffic Impact**: {traffic_impact(shift)}",
         f"- **Worst-Case Exposure**: {_exposure(facts)}",
         "- **Rollback Plan**: Automatic, by the judgement of every step and by CloudWatch Alarms; "

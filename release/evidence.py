@@ -5,6 +5,7 @@ import json
 
 from pydantic import Field
 
+from release.change_set import InfrastructurePlan, InfrastructureWaiver
 from release.checklist import ItemState
 from release.message import Message
 from release.policy import Policy
@@ -24,7 +25,12 @@ class Evidence(Message):
     tests: tuple[CheckResult, ...]
     items: tuple[ItemState, ...] = Field(description="answers, without those approvals give")
     rollback_target: dict[str, str] = Field(description="function → version served before")
+    infrastructure: InfrastructurePlan | None = Field(
+        None, description="what production's stack would become"
+    )
+    infrastructure_waivers: tuple[InfrastructureWaiver, ...] = ()
     policy: Policy
+    hotfix: str = ""
 
     def digest(self) -> str:
         """SHA-256 of the evidence as canonical JSON, in hex."""

@@ -34,6 +34,7 @@ class Facts(Message):
     alias: str
     expected: dict[str, str] = Field(description="full name → the version that has to serve now")
     bad: dict[str, str] = Field(description="full name → the version that went out of service")
+    infrastructure: str = Field("", description="what of the stack a rollback leaves changed")
     quarantines: bool = Field(description="whether the commit is to be kept out")
     bucket: str
     table: str

@@ -110,6 +110,8 @@ def _production(packet: Packet) -> str:
             for alias in aliases
         ]
         lines.append("")
+    if packet.facts.infrastructure:
+        lines += [f"Not put back: {code(packet.facts.infrastructure, 300)}.", ""]
     said = {True: "is quarantined", False: "is not quarantined", None: "may be quarantined"}
     return "\n".join([*lines, f"The commit `{packet.facts.sha}` {said[quarantined]}."])
 

@@ -11,8 +11,9 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from release.channels import Channel
-from release.checklist import Groups, Item, Limits, WatchItem
+from release.checklist import ANY_SERVICE, ContractCase, Groups, Item, Limits, WatchItem
 from release.message import Message
+from release.windows import Windows
 
 _LONGEST = timedelta(days=30)
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -46,6 +47,9 @@ class Function(Message):
     """One Lambda of the release; every environment has it as `<service>-<name>-<environment>`."""
 
     source: str = Field(description="folder of the repository that becomes the zip")
+    dry_run: bool = Field(
+        False, description='answers {"dryRun": true} with {"status": "ok"}, and changes nothing'
+    )
 
 
 class ShiftStep(Message):
@@ -254,6 +258,26 @@ class PostDeploy(Message):
         return (*self.immediate, *self.short_term, *self.long_term)
 
 
+class Infrastructure(Message):
+    """The stacks whose changes travel with a release: release/infrastructure.py."""
+
+    template: str = Field(pattern=r"^[\w-][\w./-]*$", description="its path in the repository")
+    stack: str = Field(
+        "{service}-{environment}",
+        pattern=r"^[A-Za-z{][\w{}-]*$",
+        description="the name of an environment's stack",
+    )
+    waive_within: Duration = Field(
+        timedelta(hours=1), description="how long a refused change waits for a waiver"
+    )
+
+    @model_validator(mode="after")
+    def _stacks_differ(self) -> Self:
+        if "{environment}" not in self.stack:
+            raise ValueError("stack has to name its {environment}, or two would be one")
+        return self
+
+
 class Policy(Message):
     """One service's whole policy."""
 
@@ -262,13 +286,18 @@ class Policy(Message):
     artifact_bucket: str
     api: str = Field("api", description="the function that takes the shifted traffic")
     functions: dict[str, Function]
+    contract: tuple[ContractCase, ...] = Field(
+        ANY_SERVICE, description="asked of staging over HTTP, and of a new version at weight 0"
+    )
     shift: Shift
     approval: Approval
     checklist: Checklist
     ci: Ci = Ci()
     notify: tuple[Channel, ...] = Field((), description="who hears of releases, and where")
     drill: Drill = Drill()
+    windows: Windows = Windows()
     post_deploy: PostDeploy = PostDeploy()
+    infrastructure: Infrastructure | None = Field(None, description="without it no stack changes")
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -293,9 +322,19 @@ class Policy(Message):
         """Function → its full name in an environment."""
         return {name: self.function_name(name, environment) for name in self.functions}
 
+    def dry_runs(self) -> tuple[str, ...]:
+        """The functions that can be invoked without an effect."""
+        return tuple(name for name, function in self.functions.items() if function.dry_run)
+
     def table_name(self, environment: str) -> str:
         """The DynamoDB table's name in an environment."""
         return f"{self.service}-{environment}"
+
+    def stack_name(self, environment: str) -> str:
+        """The CloudFormation stack's name in an environment."""
+        pattern = self.infrastructure.stack if self.infrastructure else ""
+        of_service = pattern.replace("{service}", self.service)
+        return of_service.replace("{environment}", environment)
 
     def compressed(self, factor: float) -> "Policy":
         """The same policy with the ladder's and the windows' times divided by `factor`."""

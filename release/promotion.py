@@ -7,9 +7,11 @@ from typing import Self
 
 from pydantic import Field
 
+from release.change_set import InfrastructureStatus
 from release.checklist import ItemState
 from release.message import Message
 from release.policy import Policy
+from release.text import camel_case
 from release.verdict import CheckResult, Verdict
 from release.votes import RoleStanding, Vote
 
@@ -22,6 +24,7 @@ class Stage(StrEnum):
     TESTS = "integration tests"
     CHECKLIST = "checklist"
     APPROVAL = "approval"
+    LANE = "production lane"
     PRODUCTION = "production deploy"
     SHIFT = "traffic shift"
     BAKE = "monitor"
@@ -57,6 +60,7 @@ class PromotionRequest(Message):
     clock_factor: float = Field(
         1, ge=1, description="ladder and windows run this many times faster"
     )
+    hotfix: str = Field("", description="why it goes before others in the lane; empty: it does not")
 
     @property
     def requester(self) -> str:
@@ -97,6 +101,11 @@ class Artifact(Message):
     def key(self) -> str:
         """Where the zip lies in the artifact bucket."""
         return f"lambda/{self.sha256}.zip"
+
+
+def artifact_parameter(function: str) -> str:
+    """The parameter of a service's template that takes the digest of a function's first zip."""
+    return f"{camel_case(function)}Artifact"
 
 
 class AliasState(Message):
@@ -197,6 +206,9 @@ class PromotionStatus(Message):
     staged_at: datetime | None = Field(None, description="from when on staging ran the commit")
     baseline: dict[str, str] = Field({}, description="function → the version served before")
     published: dict[str, str] = Field({}, description="function → its version in production")
+    infrastructure: InfrastructureStatus | None = Field(
+        None, description="where the policy names a template"
+    )
     items: tuple[ItemState, ...] = Field((), description="both checklists, from when they begin")
     quorum: tuple[RoleStanding, ...] = ()
     votes: tuple[Vote, ...] = ()

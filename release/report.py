@@ -4,6 +4,11 @@ from release.checklist import Answer
 from release.promotion import PromotionRequest, PromotionStatus
 from release.verdict import Verdict
 
+_STAGED = (
+    "Production was not touched. Staging still runs this commit, so what was seen can be seen "
+    "there again."
+)
+
 
 def needs_fix_report(status: PromotionStatus, request: PromotionRequest, reason: str) -> str:
     """The diagram's arrow back, in Markdown; it ends with the next command.
@@ -30,8 +35,7 @@ def needs_fix_report(status: PromotionStatus, request: PromotionRequest, reason:
             for text, evidence in failed
         ),
         "",
-        "Production was not touched. Staging still runs this commit, so what was seen can be seen "
-        "there again.",
+        _STAGED if status.staged_at else "Neither staging nor production runs this commit.",
     ]
     if status.items:
         lines.append(f"{passed} of {len(status.items)} checklist items passed.")

@@ -43,6 +43,11 @@ def name(text: str) -> str:
     return line if _PLAIN_NAME.fullmatch(line) else cell(line)
 
 
+def camel_case(text: str) -> str:
+    """ "crypto-watch" as "CryptoWatch"."""
+    return "".join(part.capitalize() for part in text.split("-"))
+
+
 def percent(fraction: float) -> str:
     """0.1 as "10 %"."""
     return f"{fraction * 100:.4g} %"

@@ -3,6 +3,8 @@
 from release.checklist import Answer, ItemState
 from release.decisions import who_may
 from release.evidence import SHORT
+from release.infrastructure import ITEM, diff_lines
+from release.lane import lane_id
 from release.promotion import (
     PromotionRequest,
     PromotionStatus,
@@ -31,6 +33,7 @@ def markdown(status: PromotionStatus, request: PromotionRequest) -> str:
         _quorum(status),
         _ladder(status),
         status.request if status.stage is Stage.APPROVAL else "",
+        _infrastructure(status),
         _results("smoke at weight 0", status.smoke),
         _results("preflight", status.preflight),
         _checklist(status),
@@ -94,6 +97,20 @@ def _act(status: PromotionStatus, request: PromotionRequest) -> str:
             'Signal `waive` with `{"item": "…", "by": "your name", "reason": "…"}`, or '
             f"`starter.py waive {sha} ITEM --reason … --as NAME`."
         )
+    if status.infrastructure and status.infrastructure.objections:
+        lines.append(
+            "**Refused unless waived** by "
+            f"{', '.join(request.policy.checklist.waivers) or 'nobody'}: "
+            f"{_cell('; '.join(status.infrastructure.objections))}. Signal `waive` with "
+            f'`{{"item": "{ITEM}", "by": "your name", "reason": "…"}}`, or '
+            f"`starter.py waive {sha} {ITEM} --reason … --as NAME`."
+        )
+    if status.stage is Stage.LANE:
+        lines.append(
+            "**It waits in line**; to see who else does: `starter.py lane`. A freeze is lifted by "
+            "`starter.py lane unfreeze --reason …`, or by the signal `unfreeze` to the workflow "
+            f"`{lane_id(status.service)}`."
+        )
     if status.stage is Stage.SHIFT:
         lines.append(
             "**To hold the weight**: signal `pause`, then `resume`. **To end the waiting**: "
@@ -140,6 +157,20 @@ def _rung(step: StepRecord) -> str:
         f"| {_GAP}{old.failures}/{old.requests} | {_GAP}{judgement.evidence:.3g} "
         f"| {_GAP}{judgement.verdict.value}: {_cell(judgement.reason)} |"
     )
+
+
+def _infrastructure(status: PromotionStatus) -> str:
+    known = status.infrastructure
+    rows = ["| infrastructure | change |", "|---|---|"]
+    for plan in (known.staging, known.prod) if known else ():
+        if plan is not None:
+            rows += [
+                f"| {plan.stack} | {_GAP}{_cell(line)} |"
+                for line in diff_lines(plan) or ["nothing"]
+            ]
+    for waiver in known.waivers if known else ():
+        rows.append(f"| waived by {_cell(waiver.by)} | {_GAP}{_cell(waiver.reason)} |")
+    return "\n".join(rows) if len(rows) > 2 else ""
 
 
 def _checklist(status: PromotionStatus) -> str:

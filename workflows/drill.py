@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     import release.drill
     import release.evidence
     import release.github
+    import release.lane
     import release.lease
     import release.message
     import release.policy
@@ -28,7 +29,8 @@ with workflow.unsafe.imports_passed_through():
     import release.sequential
     import release.text
     import release.verdict
-    import release.votes  # noqa: F401
+    import release.votes
+    import release.windows  # noqa: F401
     from activities.drill import Drills
     from activities.drill_records import DrillRecords
     from activities.inputs import (
@@ -48,6 +50,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.traffic import Traffic
     from activities.watch import Watch
     from release.drill import WEIGHT, DrillOutcome, DrillRequest, DrillResult, judge_drill
+    from release.lane import Priority
     from release.lease import Lease, Note
     from release.policy import Shift
     from release.promotion import AliasState
@@ -58,12 +61,14 @@ from release.alarms import canary_alarm_name
 from release.policy import alarm_period_seconds, bucket_seconds, crash_bucket_seconds
 from workflows import options
 from workflows.failures import failed_as, root_cause
+from workflows.lane_seat import LaneSeat
 from workflows.state import OUTCOME, SERVICE
 from workflows.steps.roll_back import uninterrupted
 from workflows.steps.shift_traffic import disarm_alarms
 
 _RAISES_A_LOOK = 4  # an alarm that is put back between two looks must be red again at the next
 _MOST_RAISES = 60
+_LANE_PATIENCE = timedelta(seconds=10)  # a lane that has only just begun looks around first
 _MARGIN = timedelta(minutes=5)  # the step outlives the wait for its verdict
 
 
@@ -88,10 +93,17 @@ class RollbackDrillWorkflow:
         self.baseline = ""
         self.canary = ""
         self.is_moving = False
+        self._lane = LaneSeat(request.service)
 
     @workflow.run
     async def run(self, request: DrillRequest) -> DrillResult:
         """How long it took from the alarm until the baseline had all traffic."""
+        try:
+            return await self._measured()
+        finally:
+            await uninterrupted(self._lane.leave())
+
+    async def _measured(self) -> DrillResult:
         drill = asyncio.create_task(self._drill())
         try:
             await workflow.wait_condition(lambda: drill.done() or bool(self.aborted))
@@ -113,6 +125,7 @@ class RollbackDrillWorkflow:
     async def _drill(self) -> DrillResult:
         alias = await self._free_alias()
         self.baseline = alias.version
+        await self._take_lane()
         try:
             self._say("publish a version that changes nothing")
             self.canary = await self._publish()
@@ -174,6 +187,26 @@ class RollbackDrillWorkflow:
             raise NotMeasured(
                 f"{promotion} is deploying to {environment}; drill when it has ended", refused=True
             )
+
+    async def _take_lane(self) -> None:
+        """No promotion moves production meanwhile; a lane that is not free refuses the drill."""
+        if self.request.environment != "prod":
+            return
+        self._say("take the production lane")
+        self._lane.take("a rollback drill", Priority.NORMAL)
+        try:
+            await self._lane.ask(**options.NOTICE)
+            await workflow.wait_condition(
+                lambda: self._lane.is_held,
+                timeout=_LANE_PATIENCE,
+                timeout_summary="the lane is not free",
+            )
+        except ActivityError as failure:
+            why = f"its lane does not answer: {failure.cause or failure}"
+            raise NotMeasured(why, refused=True) from failure
+        except TimeoutError:
+            said = self._lane.says.text if self._lane.says else ""
+            raise NotMeasured(f"production is not free: {said}", refused=True) from None
 
     async def _publish(self) -> str:
         request = self.request
@@ -374,6 +407,11 @@ class RollbackDrillWorkflow:
     def doing(self) -> str:
         """What the drill does now."""
         return self.now_doing
+
+    @workflow.signal(description="The production lane's word: its own to send, not yours")
+    def lane_says(self, payload: Any = None, *rest: Any) -> None:
+        """The lane lets the drill in."""
+        self._lane.hear(payload)
 
     @workflow.signal(description="Stop and put the baseline back")
     def abort(self, payload: Any = None, *rest: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from release.change_set import InfrastructureWaiver
     from release.checklist import Signature, Waiver
     from release.evidence import SHORT, is_for
     from release.policy import Strategy
@@ -29,9 +30,11 @@ from release.decisions import (
     read_payload,
     refuse_decision,
     refuse_finish_now,
+    refuse_infrastructure_waiver,
     refuse_sign_off,
     refuse_waiver,
 )
+from release.infrastructure import ITEM
 from workflows.state import PromotionState
 from workflows.steps.prove import Proved, prove
 
@@ -167,6 +170,8 @@ class Inbox:
 
         def apply(waive: Waive) -> str | None:
             state = self._state
+            if waive.item == ITEM:
+                return self._closed() or self._waive_infrastructure(waive)
             refusal = self._closed() or refuse_waiver(state.policy, state.items(), waive)
             if refusal is None:
                 waiver = Waiver(by=waive.by, at=workflow.now(), reason=waive.reason)
@@ -174,6 +179,17 @@ class Inbox:
             return refusal
 
         return self._receive("waive", Waive, payload, apply)
+
+    def _waive_infrastructure(self, waive: Waive) -> str | None:
+        state, known = self._state, self._state.status.infrastructure
+        refusal = refuse_infrastructure_waiver(state.policy, known, waive)
+        if refusal is None and known is not None:
+            waiver = InfrastructureWaiver(
+                by=waive.by, at=workflow.now(), reason=waive.reason, covers=known.objections
+            )
+            waived = known.model_copy(update={"waivers": (*known.waivers, waiver)})
+            state.show(infrastructure=waived)
+        return refusal
 
     def withdraw(self, payload: Any) -> str | None:
         """A sign-off or an approval is taken back."""
@@ -213,6 +229,16 @@ class Inbox:
             return refusal
 
         return self._receive("supersede", Supersession, payload, apply)
+
+    def lane_says(self, payload: Any) -> str | None:
+        """The production lane lets this one in, or says what it waits for."""
+        state = self._state
+        refusal = state.lane.hear(payload)
+        says = state.lane.says
+        said = "let in" if says is None or says.granted else says.text
+        if refusal is None and state.status.stage is Stage.LANE:
+            state.show(next=f"{state.status.next.partition(';')[0]}; {said}")
+        return self._note("lane", "the production lane", refusal, said)
 
     def abort(self, payload: Any) -> str | None:
         """The promotion stops, and puts back what it moved."""

@@ -69,7 +69,14 @@ def _facts(request: RollbackRequest, policy: Policy, aliases: tuple[AliasState, 
         alias=api.alias,
         expected=wanted | {alias.function: alias.version for alias in aliases},
         bad={api.function: undone.number} if undone.number else {},
+        infrastructure=_infrastructure(policy),
         quarantines=True,
         bucket=policy.artifact_bucket,
         table=undone.table,
     )
+
+
+def _infrastructure(policy: Policy) -> str:
+    if policy.infrastructure is None:
+        return ""
+    return f"the stack {policy.stack_name('prod')} is as the last release's template says"

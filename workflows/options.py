@@ -3,54 +3,91 @@
 from datetime import timedelta
 from typing import Any
 
+from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+from release.pulse import PULSE
+
+with workflow.unsafe.imports_passed_through():
+    from activities.aws_faults import FaultKind
+
+# a person has to act first: said at once. A rollback and a record wait even for that
+_FINAL = (FaultKind.REFUSED.value, FaultKind.SETTINGS.value)
+# what AWS throttles, and credentials that expired, are tried further apart: activities/aws_retries
 _RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_interval=timedelta(seconds=15),
     maximum_attempts=6,
+    non_retryable_error_types=_FINAL,
 )
 
 BUILD: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=3),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_attempts=3,
+        non_retryable_error_types=_FINAL,
+    ),
 }
 AWS_CALL: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "retry_policy": _RETRIES,
 }
 ADMISSION: dict[str, Any] = {
     # what was rolled back must not slip in while its record is down: it is waited for instead
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(hours=2),
     "retry_policy": RetryPolicy(
-        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(minutes=1),
+        non_retryable_error_types=_FINAL,
     ),
 }
 ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
     # an abort waits for a write that is under way, so that the rollback comes after it
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
+LANE: dict[str, Any] = {
+    # the lane's worker may be away; whoever asks is told so in time, and asks again
+    "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(minutes=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+    ),
+}
 NOTICE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=2),
 }
 PROOF: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(seconds=60),  # somebody waits for the answer
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_attempts=4,
+        non_retryable_error_types=_FINAL,
+    ),
 }
 CHECKS: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_attempts=4,
+        non_retryable_error_types=_FINAL,
+    ),
 }
 RECORD: dict[str, Any] = {
     # an hour without DynamoDB or GitHub only makes the record late; what can never be raises
     # an error that is not retried
     "start_to_close_timeout": timedelta(minutes=2),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=2)
     ),
@@ -58,11 +95,23 @@ RECORD: dict[str, Any] = {
 ROLLBACK: dict[str, Any] = {
     # never gives up: a rollback that stops trying leaves users on the bad version
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
     ),
 }
 
+PLAN_INFRASTRUCTURE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=30),  # half of it may be somebody else's update
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": _RETRIES,
+}
+EXECUTE_INFRASTRUCTURE: dict[str, Any] = {
+    # an abort does not wait for it: CloudFormation goes on by itself, and no traffic has moved
+    "start_to_close_timeout": timedelta(hours=3),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": _RETRIES,
+}
 END_DEPLOYMENT: dict[str, Any] = ROLLBACK | {
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": timedelta(seconds=30),
@@ -98,7 +147,9 @@ def shift_step(longest: timedelta) -> dict[str, Any]:
         "heartbeat_timeout": timedelta(seconds=15),
         "cancellation_type": ActivityCancellationType.TRY_CANCEL,
         "retry_policy": RetryPolicy(
-            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
+            initial_interval=timedelta(seconds=1),
+            maximum_interval=timedelta(seconds=10),
+            non_retryable_error_types=_FINAL,
         ),
     }
 

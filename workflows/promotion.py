@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     # First of all the values, each by name: a module that decides would import a copy of its own,
     # whose classes and enum members are not those that the activities return.
+    import release.change_set
     import release.channels
     import release.check_runs
     import release.checklist
@@ -17,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     import release.drill
     import release.evidence
     import release.github
+    import release.lane
     import release.lease
     import release.message
     import release.policy
@@ -26,7 +28,8 @@ with workflow.unsafe.imports_passed_through():
     import release.rollback
     import release.sequential
     import release.verdict
-    import release.votes  # noqa: F401
+    import release.votes
+    import release.windows  # noqa: F401
     from release.promotion import (
         AliasState,
         Artifact,
@@ -46,6 +49,13 @@ from workflows.steps.admit import admit
 from workflows.steps.announce import tell_shifting, tell_started
 from workflows.steps.before_traffic import preflight, smoke
 from workflows.steps.build import build_artifacts
+from workflows.steps.change_infrastructure import (
+    change_production,
+    change_staging,
+    discard_plans,
+    plan_production,
+    production_changed,
+)
 from workflows.steps.complete_checklist import complete_checklist
 from workflows.steps.deploy_to_staging import deploy_to_staging
 from workflows.steps.hand_over import hand_over
@@ -55,7 +65,9 @@ from workflows.steps.request_approval import request_approval, void_approvals
 from workflows.steps.roll_back import roll_back, uninterrupted
 from workflows.steps.run_integration_tests import run_integration_tests
 from workflows.steps.shift_traffic import Ladder, disarm_alarms
+from workflows.steps.take_lane import take_lane
 from workflows.steps.wait_for_approval import wait_for_approval
+from workflows.together import together
 
 # Each round costs some forty events of history; nobody changes their mind so often in good faith.
 MOST_QUESTIONS = 10
@@ -89,16 +101,31 @@ class PromotionWorkflow:
             self.state.stopping = True
             await uninterrupted(_settled(promotion))
             failure = self._end_without_verdict(error)
-        await uninterrupted(hand_over(self.state))
+        await uninterrupted(self._leave())
+        # also of one that was cancelled: whoever is just proving who they are gets an answer
+        await uninterrupted(workflow.wait_condition(workflow.all_handlers_finished))
         if failure is not None:
             raise failure
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result()
+
+    async def _leave(self) -> None:
+        """The next may move production, and what follows the end is on its way."""
+        await asyncio.gather(self.state.lane.leave(), self._hand_over())
+
+    async def _hand_over(self) -> None:
+        """What stays of it is said, and what goes on is handed over."""
+        await discard_plans(self.state)
+        infrastructure = self.state.status.infrastructure
+        stays = infrastructure.staying() if infrastructure else ""
+        if stays and self.state.status.outcome is not Outcome.COMPLETED:
+            self.state.note("infrastructure", "the promotion", None, stays)
+        await hand_over(self.state)
 
     async def _promote(self) -> None:
         await admit(self.state)
         tell_started(self.state)
         artifacts = await build_artifacts(self.state)
+        await change_staging(self.state)
         await deploy_to_staging(self.state, artifacts)
         await run_integration_tests(self.state)
         baseline = await self._pass_the_gates()
@@ -109,29 +136,47 @@ class PromotionWorkflow:
         """Production's baseline, once the quorum agreed to exactly what will be done."""
         for _ in range(MOST_QUESTIONS):
             await complete_checklist(self.state)
-            await preflight(self.state)
+            await plan_production(self.state)
             await request_approval(self.state)
             if not await wait_for_approval(self.state):
                 void_approvals(self.state, "an answer of the checklist changed")
                 continue
-            await preflight(self.state)  # a day may have passed since it was shown
-            baseline = await read_aliases(self.state, "prod")
-            self.state.stop_if_aborted()
-            self.state.end_if_over()
-            target = {name: alias.version for name, alias in baseline.items()}
-            if target != self.state.rollback_target:
-                void_approvals(self.state, "production changed: another version would be put back")
-            elif self.state.has_changed() or not is_complete(self.state.quorum()):
-                void_approvals(self.state, "something was withdrawn at the last moment")
+            if not await take_lane(self.state):
+                void_approvals(self.state, "something was withdrawn while it waited for the lane")
             else:
-                self.state.is_deploying = True  # from here on only an abort stops it
-                return baseline
+                baseline = await self._last_look()
+                if baseline is not None:
+                    return baseline
+            await self.state.lane.leave()
         raise Ended(Outcome.EXPIRED, f"asked {MOST_QUESTIONS} times, and changed each time")
+
+    async def _last_look(self) -> dict[str, AliasState] | None:
+        """Production's baseline, alone in production; None if the approvals are void by now."""
+        baseline: dict[str, AliasState]
+        changed, baseline, _ = await together(
+            production_changed(self.state),
+            read_aliases(self.state, "prod"),
+            preflight(self.state, patient=True),  # a day may have passed since it was shown
+        )
+        self.state.stop_if_aborted()
+        self.state.end_if_over()
+        target = {name: alias.version for name, alias in baseline.items()}
+        if target != self.state.rollback_target:
+            void_approvals(self.state, "production changed: another version would be put back")
+        elif changed:
+            void_approvals(self.state, "production's stack would become something else")
+        elif self.state.has_changed() or not is_complete(self.state.quorum()):
+            void_approvals(self.state, "something was withdrawn at the last moment")
+        else:
+            self.state.is_deploying = True  # from here on only an abort stops it
+            return baseline
+        return None
 
     async def _release(
         self, artifacts: dict[str, Artifact], baseline: dict[str, AliasState]
     ) -> None:
         """Production serves the new version; or, if this raises, its baseline."""
+        await change_production(self.state)
         api = self.state.policy.api
         canary: dict[str, str] = {}
         self.state.show(
@@ -153,6 +198,7 @@ class PromotionWorkflow:
             await ladder.settle()
             self.state.red_before = ladder.progress.preexisting_alarms
             await disarm_alarms(ladder.watched)
+            self.state.stop_if_aborted()  # it was taken in: a result that was ready hides it
         except (Ended, FailureError, asyncio.CancelledError) as end:
             await uninterrupted(roll_back(self.state, baseline, canary))
             if canary:
@@ -234,6 +280,11 @@ class PromotionWorkflow:
     def supersede(self, payload: Any = None, *rest: Any) -> None:
         """A newer promotion has come as far as this one that waits."""
         self.inbox.supersede(payload)
+
+    @workflow.signal(description="The production lane's word: its own to send, not yours")
+    def lane_says(self, payload: Any = None, *rest: Any) -> None:
+        """The lane lets it in, or says what it waits for."""
+        self.inbox.lane_says(payload)
 
     @workflow.signal(description='Stop and put the baseline back: {"by": "you", "reason": "why"}')
     def abort(self, payload: Any = None, *rest: Any) -> None:

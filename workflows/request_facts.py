@@ -6,10 +6,17 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from release.checklist import DONE, Answer
-    from release.deployment_request import NeededRole, RequestFacts, Validation, WaivedItem
+    from release.deployment_request import (
+        NeededRole,
+        RequestFacts,
+        StackDiff,
+        Validation,
+        WaivedItem,
+    )
     from release.policy import alarm_period_seconds
 
 from release.decisions import counts
+from release.infrastructure import ITEM, diff_lines
 from workflows.state import PromotionState, address
 
 PERFORMANCE = "Performance Testing"
@@ -32,11 +39,14 @@ def request_facts(state: PromotionState, digest: str, until: datetime) -> Reques
         major=request.is_major,
         changes=request.changes,
         validation=_validation(state),
+        infrastructure=_infrastructure(state),
         shift=policy.shift,
         alarms_act_in=3 * period,
         judgement_acts_in=2 * period,
         rollback_version=state.rollback_target[policy.api],
         last_drill=state.last_drill,
+        hotfix=request.hotfix,
+        windows=policy.windows,
         roles=tuple(
             NeededRole(
                 role=role.role,
@@ -68,4 +78,15 @@ def _validation(state: PromotionState) -> Validation:
         failed=tuple(item.text for item in by_answer[Answer.FAILED]),
         unanswered=tuple(item.text for item in items if item.answer not in DONE),
         performance_passed=all(item.answer is Answer.PASSED for item in performance),
+    )
+
+
+def _infrastructure(state: PromotionState) -> StackDiff | None:
+    known = state.status.infrastructure
+    if known is None or known.prod is None:
+        return None
+    return StackDiff(
+        stack=known.prod.stack,
+        changes=tuple(diff_lines(known.prod)),
+        waived=tuple(WaivedItem(item=ITEM, by=w.by, reason=w.reason) for w in known.waivers),
     )

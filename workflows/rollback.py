@@ -10,19 +10,24 @@ with workflow.unsafe.imports_passed_through():
     import release.channels
     import release.deployment
     import release.incident
+    import release.lane
     import release.policy
-    import release.records  # noqa: F401
+    import release.records
+    import release.windows  # noqa: F401
     from activities.build import Build
     from activities.deploy import Deploy
     from activities.inputs import BuildInput, PublishInput, QuarantineInput
     from activities.quarantine import Quarantine
     from activities.traffic import Traffic
+    from release.lane import Priority
     from release.promotion import AliasState
     from release.rollback import AliasTarget, RollbackRequest, RollbackResult, Source, Undone
 
 from workflows import options
 from workflows.deployment_record import record_rollback
 from workflows.incident import leave_incident
+from workflows.lane_seat import LaneSeat
+from workflows.metrics import time_rollback
 
 _WITHOUT_LIMIT = {"retry_policy": options.ROLLBACK["retry_policy"]}
 # pip says nothing while it installs: a build that is slow today must not fail for ever
@@ -37,12 +42,29 @@ class RollbackWorkflow:
     @workflow.init
     def __init__(self, request: RollbackRequest) -> None:
         self._request = request
+        self._lane = LaneSeat(request.service)
         self._progress = {target.function: "on its way" for target in request.targets}
 
     @workflow.run
     async def run(self, request: RollbackRequest) -> RollbackResult:
         """Production serves the chosen versions, all of its traffic; tried without limit."""
         self._show()
+        telling = asyncio.create_task(self._tell_lane())  # told, and never waited for
+        try:
+            return await self._roll_back(request)
+        finally:
+            telling.cancel()
+            await self._lane.leave()
+
+    async def _tell_lane(self) -> None:
+        """Best effort: no promotion begins to move traffic meanwhile."""
+        self._lane.take(f"rollback to {self._request.release}", Priority.ROLLBACK)
+        try:
+            await self._lane.ask(**options.NOTICE)
+        except ActivityError as failure:
+            workflow.logger.warning("the lane was not told: %s", failure.cause or failure)
+
+    async def _roll_back(self, request: RollbackRequest) -> RollbackResult:
         # side by side: one that cannot be moved does not hold up the others
         ends = await asyncio.gather(*(self._bring_back(target) for target in request.targets))
         aliases = tuple(end for end in ends if isinstance(end, AliasState))
@@ -71,6 +93,7 @@ class RollbackWorkflow:
             return reason
         self._show(target.function, f"serves version {alias.version}, all of its traffic")
         if target is self._request.targets[0]:  # the API: another that hangs holds up no record
+            time_rollback(self._request.service, "request", workflow.info().start_time)
             await record_rollback(self._request)
         return alias
 

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
+    from release.change_set import InfrastructureStatus
     from release.checklist import Answers, ItemState
     from release.evidence import Evidence
     from release.promotion import (
@@ -26,6 +27,8 @@ from release.decisions import Abort, Decision, Pause, Supersession
 from release.ladder import rungs
 from release.quorum import roles_asked, standing
 from workflows.details import markdown
+from workflows.lane_seat import LaneSeat
+from workflows.metrics import count_end
 
 SERVICE = SearchAttributeKey.for_keyword("ReleaseService")
 SHA = SearchAttributeKey.for_keyword("ReleaseSha")
@@ -41,6 +44,13 @@ class Ended(Exception):
         super().__init__(reason)
         self.outcome = outcome
         self.reason = reason
+
+
+class Busy(Ended):
+    """Somebody else moves production's traffic; when that is over this may go on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Outcome.NEEDS_FIX, reason)
 
 
 class PromotionState:
@@ -64,6 +74,7 @@ class PromotionState:
         self.is_admitted = False
         self.stopping = False
         self.is_deploying = False
+        self.lane = LaneSeat(request.policy.service)
         self.paused: Pause | None = None
         self.finish_now = False
         self._asides: set[asyncio.Task[Any]] = set()
@@ -75,6 +86,7 @@ class PromotionState:
             requested_by=request.requested_by,
             stage=Stage.BUILD,
             stage_since=workflow.now(),
+            infrastructure=InfrastructureStatus() if request.policy.infrastructure else None,
             ladder=tuple(rung.canary_weight for rung in rungs(request.policy.shift)),
         )
 
@@ -103,6 +115,7 @@ class PromotionState:
 
     def evidence(self) -> Evidence:
         """What an approval given now would be given for."""
+        infrastructure = self.status.infrastructure
         return Evidence(
             sha=self.request.sha,
             version=self.request.version,
@@ -114,7 +127,10 @@ class PromotionState:
             tests=self.status.tests,
             items=self.gating_items(),
             rollback_target=self.rollback_target,
+            infrastructure=infrastructure.prod if infrastructure else None,
+            infrastructure_waivers=infrastructure.waivers if infrastructure else (),
             policy=self.policy,
+            hotfix=self.request.hotfix,
         )
 
     def has_changed(self) -> bool:
@@ -144,7 +160,9 @@ class PromotionState:
         if self.stopping:
             raise asyncio.CancelledError
 
-    async def wait(self, condition: Callable[[], bool], longest: timedelta, summary: str) -> None:
+    async def wait(
+        self, condition: Callable[[], bool], longest: timedelta | None, summary: str
+    ) -> None:
         """The condition holds.
 
         Raises:
@@ -225,6 +243,7 @@ class PromotionState:
             OUTCOME.value_set(outcome.value),
         ]
         workflow.upsert_search_attributes(updates)
+        count_end(self.policy.service, outcome.value)
 
 
 def role_names(state: PromotionState) -> str:

@@ -14,7 +14,8 @@ from activities.checks.metrics import Metric, MetricReader
 from activities.git import git
 from activities.inputs import ChecksInput
 from activities.staging import Check, Staging, StagingClient
-from release.alarms import METRICS_NAMESPACE
+from release.alarms import metrics_namespace
+from release.policy import parse_policy
 
 FETCHER = "fetcher"
 PRODUCTION = "prod"
@@ -154,7 +155,7 @@ class CheckContext:
         """One of the service's own metrics, of the version under test."""
         function = self.function(self.order.api)
         dimensions = {"FunctionName": function, "ExecutedVersion": self.api_version()}
-        return Metric(METRICS_NAMESPACE, name, dimensions)
+        return Metric(metrics_namespace(self.order.service), name, dimensions)
 
     def file_of_commit(self, path: str) -> str | None:
         """The file as it stands in the commit; None where the commit has none.
@@ -165,6 +166,17 @@ class CheckContext:
         if self._git("cat-file", "-e", f"{self.order.sha}^{{commit}}") is None:
             raise RuntimeError(f"{self._repository} has no commit {self.order.sha[:12]}")
         return self._git("show", f"{self.order.sha}:{path}")
+
+    def source(self, function: str) -> str:
+        """The folder of one of the functions, as the commit's policy has it.
+
+        Raises:
+            RuntimeError: the commit is not known, or has no policy.
+        """
+        text = self.file_of_commit("release.toml")
+        if text is None:
+            raise RuntimeError(f"{self.order.sha[:12]} has no release.toml")
+        return parse_policy(text).functions[function].source
 
     def _git(self, *arguments: str) -> str | None:
         done = git(self._repository, *arguments)

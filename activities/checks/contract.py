@@ -11,7 +11,6 @@ from jsonschema import Draft202012Validator
 
 from activities.staging import Check, StagingClient, body
 
-OPENAPI_FILE = "api_lambda/prices/openapi.json"
 _RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _MOST_DEVIATIONS = 3

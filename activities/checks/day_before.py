@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from activities.checks.metrics import Metric
 from activities.checks.production import ProductionContext, alarms_since
 from activities.staging import Check
-from release.alarms import METRICS_NAMESPACE
+from release.alarms import metrics_namespace
 from release.day_before import LEAST_SAMPLES, Finding, judge_errors, judge_latency
 from release.promotion import Counts
 from release.verdict import Verdict
@@ -138,7 +138,8 @@ def _worst_p90(context: ProductionContext) -> float | None:
 
 def _own(context: ProductionContext, name: str, version: str) -> Metric:
     function = context.function(context.order.api)
-    return Metric(METRICS_NAMESPACE, name, {"FunctionName": function, "ExecutedVersion": version})
+    dimensions = {"FunctionName": function, "ExecutedVersion": version}
+    return Metric(metrics_namespace(context.order.service), name, dimensions)
 
 
 def _lambda(context: ProductionContext, name: str, version: str) -> Metric:

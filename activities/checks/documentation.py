@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from activities.checks.context import PRODUCTION, CheckContext
-from activities.checks.contract import OPENAPI_FILE
 from activities.http_event import http_answer, http_event
 from activities.invoke import invoke
 from activities.staging import Check, body
@@ -13,9 +12,10 @@ from release.changelog import FILE, entries
 
 def openapi(context: CheckContext, check: Check) -> None:
     """The API documentation served is that of the commit."""
-    text = context.file_of_commit(OPENAPI_FILE)
+    file = f"{context.source(context.order.api)}/openapi.json"
+    text = context.file_of_commit(file)
     if text is None:
-        check.expect(False, f"the commit has no {OPENAPI_FILE}")
+        check.expect(False, f"the commit has no {file}")
         return
     committed: dict[str, Any] = json.loads(text)
     served = body(context.http().get("/openapi.json", key=None))

@@ -19,6 +19,7 @@ from answers import ApiError, rate_limited, unauthorized
 from dynamodb import (
     BRIEF,
     PATIENT,
+    QUICK,
     ConditionFailedError,
     DynamoDB,
     Item,
@@ -118,15 +119,22 @@ class Gate:
             raise unauthorized()
         digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
         resting = time.monotonic() - self._failed_at < ASK_AGAIN_SECONDS
-        if not (self.failure and resting and digest in self._known):
+        known = digest in self._known
+        if not (self.failure and resting and known):
             try:
-                use = self._count_there(digest, now, BRIEF if self.failure else PATIENT)
+                use = self._count_there(digest, now, self._patience(known))
             except UnavailableError as error:
                 self.failure, self._failed_at = error, time.monotonic()
             else:
                 self.failure = None
                 return self._decide(digest, use, now)
         return self._decide(digest, self._count_here(digest, now), now)
+
+    def _patience(self, known: bool) -> Patience:
+        """Nobody but DynamoDB can speak for an unknown key: a lone failure must not refuse it."""
+        if self.failure:
+            return BRIEF if known else QUICK
+        return QUICK if known else PATIENT
 
     def _decide(self, digest: str, use: Use | None, now: float) -> Quota:
         self._known.pop(digest, None)

@@ -44,6 +44,8 @@ class Patience(NamedTuple):
 
 
 PATIENT = Patience(timeout=3.0, retries=3)
+# For a key that memory can answer for, or once patience was lost: within two seconds all the same.
+QUICK = Patience(timeout=0.4, retries=3)
 # For answers that have something else to say at once: /health and a snapshot that still serves.
 BRIEF = Patience(timeout=0.4, retries=0)
 

@@ -6,9 +6,11 @@ elsewhere (a tag, a changelog entry, a record, the audit) is counted in the worl
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from temporalio import activity
+from temporalio.client import Client
 
 from activities.deploy import Deploy
 from activities.inputs import (
@@ -20,9 +22,12 @@ from activities.inputs import (
     BuildInput,
     CheckRunsInput,
     ChecksInput,
+    Compared,
+    CompareInput,
     DeploymentsInput,
     DrillsInput,
     NoticeInput,
+    PlanInput,
     PreflightInput,
     ProjectChecksInput,
     QuarantineCheckInput,
@@ -36,10 +41,12 @@ from activities.inputs import (
     WatchInput,
     WatchSeen,
 )
+from activities.lane import Lanes
 from activities.release_inputs import ChangelogInput, TagInput
 from activities.traffic import Traffic
 from bench.orchestration.world import ARTIFACT, World
 from release.audit_export import AuditRecord
+from release.change_set import InfrastructurePlan
 from release.channels import Delivery
 from release.check_runs import CheckRun, CheckRuns
 from release.deployment import Deployment
@@ -58,8 +65,9 @@ def _passed(name: str) -> CheckResult:
 class Answers:
     """What every measuring activity says: passed; each step of the ladder lasts `step_seconds`."""
 
-    def __init__(self, world: World, step_seconds: float) -> None:
+    def __init__(self, world: World, step_seconds: float, client: Client) -> None:
         self._world = world
+        self._lanes = Lanes(client, Path())
         self._traffic = Traffic(world)
         self._step_seconds = step_seconds
 
@@ -72,7 +80,17 @@ class Answers:
             *(traffic.record_baseline, traffic.shift_traffic),
             *(traffic.roll_back, traffic.point_alias),
             Deploy(self._world).publish_version,
+            *(self._lanes.join_lane, self._lanes.find_gone, self._lanes.find_moving),
         ]
+
+    @activity.defn
+    async def compare_commits(self, order: CompareInput) -> Compared:
+        """No commit contains another: each is released, none gives way."""
+        return Compared(older=(), newer=())
+
+    @activity.defn
+    async def plan_infrastructure(self, order: PlanInput) -> InfrastructurePlan:
+        return InfrastructurePlan(stack=order.stack)
 
     @activity.defn
     async def admit_request(self, request: PromotionRequest) -> Admitted:

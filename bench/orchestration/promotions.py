@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from infra.local.settings import PROJECT_ROOT
 from release.policy import Policy, parse_policy
 from release.promotion import PromotionRequest, PromotionStatus, Stage
-from settings import TASK_QUEUE
+from settings import task_queue
 from workflows.promotion import PromotionWorkflow
 
 Given = TypeVar("Given")
@@ -43,7 +43,7 @@ class Promotions:
                 policy=self._of(number % self._services),
             )
             handle = await self._client.start_workflow(
-                PromotionWorkflow.run, request, id=request.workflow_id, task_queue=TASK_QUEUE
+                PromotionWorkflow.run, request, id=request.workflow_id, task_queue=task_queue()
             )
             for item in self._policy.checklist.items():
                 if item.manual:

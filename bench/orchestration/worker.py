@@ -3,16 +3,17 @@
 import argparse
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from activities.pulse import Pulse
 from bench.orchestration.activities import Answers
 from bench.orchestration.world import World
-from settings import TASK_QUEUE
+from connection.worker_options import worker_options
+from settings import TemporalSettings
 from worker import WORKFLOWS
 
 _THREADS = 20
@@ -26,19 +27,21 @@ async def main() -> None:
     parser.add_argument("--step-seconds", type=float, required=True)
     order = parser.parse_args()
     client = await Client.connect(order.address, data_converter=pydantic_data_converter)
-    answers = Answers(World(order.world), order.step_seconds)
+    answers = Answers(World(order.world), order.step_seconds, client)
+    options = worker_options(TemporalSettings.from_environment()) | {
+        # a step is watched by a coroutine here: it waits and takes no thread
+        "max_concurrent_activities": 1000,
+        # or a thousand that wait would be measured as read again and again from their histories
+        "max_cached_workflows": 5000,
+    }
     with ThreadPoolExecutor(_THREADS) as threads:
         async with Worker(
             client,
-            task_queue=TASK_QUEUE,
             workflows=WORKFLOWS,
             activities=answers.all(),
             activity_executor=threads,
-            # a step is watched by a coroutine here: it waits and takes no thread
-            max_concurrent_activities=1000,
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
-            max_heartbeat_throttle_interval=timedelta(seconds=1),
-            default_heartbeat_throttle_interval=timedelta(seconds=1),
+            interceptors=[Pulse()],
+            **options,
         ):
             print("worker ready", flush=True)
             await asyncio.Event().wait()

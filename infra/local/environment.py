@@ -1,5 +1,5 @@
 """An environment of the service on the laptop: the stack of `infra/template.yaml`, and what an
-account has beside it: alarms that ministack cannot make, keys for the checks, first prices.
+account has beside it: keys for the checks, first prices.
 
 The first version of the functions is the stack's; every later one is published by a promotion.
 """
@@ -13,11 +13,11 @@ from pydantic import Field
 
 from infra.local.api_keys import create_api_keys
 from infra.local.clients import Clients, already_there
-from infra.local.environment_spec import ALIAS, GUARD, KINDS, EnvironmentSpec
+from infra.local.environment_spec import ALIAS, GUARD, EnvironmentSpec
 from infra.local.first_record import put_first_record
 from infra.local.settings import Frozen
 from infra.local.stack import StackError, deploy_stack, parameters_of
-from infra.local.template import alarms, read_template
+from infra.local.template import read_text, scheduled
 from release.api_keys import ApiKey, new_key
 
 _TEST_KEYS = 8  # as the checks of staging share them out: activities/staging.py
@@ -37,25 +37,28 @@ class EnvironmentReport(Frozen):
     created: list[str] = Field(description="functions that did not exist before")
     versions: dict[str, str] = Field(description="function to the version its alias serves")
     alarms: list[str]
-    fetched: dict[str, Any] = Field(description="what the fetcher answered")
+    ran: dict[str, Any] = Field(description="scheduled function to what its first run answered")
 
 
 class EnvironmentCreationError(Exception):
-    """The environment stands, but its fetcher cannot bring prices into it."""
+    """The environment stands, but a function of its schedule failed."""
 
 
 def create_environment(
     spec: EnvironmentSpec, variables: Mapping[str, str] | None = None
 ) -> EnvironmentReport:
-    """The environment exists, is guarded and has prices; of released functions nothing is changed.
+    """The environment exists, is guarded, and what its schedule runs ran once.
+
+    Of released functions nothing is changed.
 
     `variables` are those of `LaptopState.environment()`; without them this process's are taken.
     Called again after a failure it goes on where that call ended.
 
     Raises:
-        EnvironmentCreationError: the fetcher failed; calling again is right once its cause is gone.
+        EnvironmentCreationError: a scheduled function failed; calling again is right once its cause
+            is gone.
     """
-    clients = Clients(variables)
+    clients, template = Clients(variables), read_text(spec.template)
     is_new = deploy_stack(clients.client("cloudformation"), spec)
     dynamodb, lambda_ = clients.client("dynamodb"), clients.client("lambda")
     _expire_items(dynamodb, spec.name)
@@ -63,15 +66,15 @@ def create_environment(
     _create_test_api_keys(clients, spec)
     versions = {
         kind: lambda_.get_alias(FunctionName=spec.function(kind), Name=ALIAS)["FunctionVersion"]
-        for kind in KINDS
+        for kind in spec.functions
     }
     if is_new:
         put_first_record(dynamodb, spec, versions)
     return EnvironmentReport(
-        created=[spec.function(kind) for kind in (*KINDS, GUARD)] if is_new else [],
+        created=[spec.function(kind) for kind in (*spec.functions, GUARD)] if is_new else [],
         versions={spec.function(kind): version for kind, version in versions.items()},
-        alarms=_put_alarms(clients.client("cloudwatch"), spec),
-        fetched=_fetch_prices(lambda_, spec),
+        alarms=_alarms(clients.client("cloudwatch"), spec),
+        ran={name: _run(lambda_, name) for name in scheduled(template, parameters_of(spec))},
     )
 
 
@@ -120,22 +123,16 @@ def _create_test_api_keys(clients: Clients, spec: EnvironmentSpec) -> None:
             )
 
 
-def _put_alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:
-    # the front door counts an API's requests under the environment's name
-    values = parameters_of(spec) | {
-        "AlarmPeriodSeconds": spec.alarm_period_seconds,
-        "HttpApi": spec.name,
-    }
-    wanted = alarms(read_template(), values)
-    for alarm in wanted:
-        cloudwatch.put_metric_alarm(**alarm)
-    return [alarm["AlarmName"] for alarm in wanted]
+def _alarms(cloudwatch: Any, spec: EnvironmentSpec) -> list[str]:
+    """The stack's, by their names."""
+    prefix = f"{spec.service}-backend-{spec.environment}-"
+    found = cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    return [alarm["AlarmName"] for alarm in found]
 
 
-def _fetch_prices(lambda_: Any, spec: EnvironmentSpec) -> dict[str, Any]:
-    answer = lambda_.invoke(FunctionName=spec.function("fetcher"), Qualifier=ALIAS, Payload=b"{}")
+def _run(lambda_: Any, function: str) -> Any:
+    answer = lambda_.invoke(FunctionName=function, Qualifier=ALIAS, Payload=b"{}")
     payload = answer["Payload"].read().decode()
     if "FunctionError" in answer:
-        raise EnvironmentCreationError(f"{spec.function('fetcher')} failed: {payload}")
-    fetched: dict[str, Any] = json.loads(payload) or {}
-    return fetched
+        raise EnvironmentCreationError(f"{function} failed: {payload}")
+    return json.loads(payload)

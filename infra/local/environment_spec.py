@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from infra.local.settings import Frozen
+from infra.local.template import TEMPLATE
 
 ALIAS = "live"
-KINDS = ("api", "fetcher")
 GUARD = "guard"
 
 
@@ -16,9 +16,12 @@ class EnvironmentSpec(Frozen):
     environment: str
     url: str
     price_feed: str = Field(description="base URL of the price feed")
+    template: str = Field(default_factory=TEMPLATE.read_text, description="of its stack, the text")
+    is_promoted: bool = Field(True, description="whether promotions change the stack's template")
+    functions: tuple[str, ...] = ("api", "fetcher")
     artifacts: dict[str, str] = Field(
-        description="`api`, `fetcher` and `guard` to the zip's SHA-256 in hex; the first two are"
-        " needed only where the function is missing"
+        description="function and `guard` to the zip's SHA-256 in hex; the guard's is all that is"
+        " needed where the functions exist"
     )
     version: str
     git_sha: str
@@ -32,5 +35,5 @@ class EnvironmentSpec(Frozen):
         return f"{self.service}-{self.environment}"
 
     def function(self, kind: str) -> str:
-        """The name of the `api`, the `fetcher` or the `guard` function."""
+        """The full name of a function of the release, or of the `guard`."""
         return f"{self.service}-{kind}-{self.environment}"

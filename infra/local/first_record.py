@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.local.clients import already_there
-from infra.local.environment_spec import KINDS, EnvironmentSpec
+from infra.local.environment_spec import EnvironmentSpec
 from release.deployment import Change, Deployment, DeploymentStatus, Pointer
 
 
@@ -18,7 +18,7 @@ def put_first_record(dynamodb: Any, spec: EnvironmentSpec, versions: dict[str, s
         deployed_at=now.replace(microsecond=0),
         deployed_by="laptop",
         status=DeploymentStatus.ACTIVE,
-        artifacts={kind: spec.artifacts[kind] for kind in KINDS},
+        artifacts={kind: spec.artifacts[kind] for kind in spec.functions},
         alias_versions=versions,
         changes=(Change(at=now, status=DeploymentStatus.ACTIVE),),
     )

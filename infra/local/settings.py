@@ -52,6 +52,10 @@ class LaptopSettings(Frozen):
     temporal_address: str | None = Field(
         None, description="host:port of a Temporal server of one's own; no dev server is started"
     )
+    task_queue: str = Field("releases", description="of each service beside others in one Temporal")
+    service: str = "crypto-watch"
+    functions: tuple[str, ...] = ("api", "fetcher")
+    api: str = Field("api", description="the function behind the HTTP API")
 
 
 class Addresses(Frozen):
@@ -76,6 +80,7 @@ class LaptopState(Frozen):
     repository: Path
     release_branch: str
     clock_factor: float
+    task_queue: str = "releases"
 
     def environment(self) -> dict[str, str]:
         """The variables with which any boto3 or temporalio client reaches this laptop cloud."""
@@ -83,6 +88,7 @@ class LaptopState(Frozen):
             "AWS_ENDPOINT_URL": self.addresses.aws,
             "AWS_ENDPOINT_URL_LAMBDA": self.addresses.lambda_,
             "AWS_ENDPOINT_URL_CLOUDWATCH": self.addresses.cloudwatch,
+            "AWS_ENDPOINT_URL_CLOUDFORMATION": f"{self.addresses.lambda_}/_cloudformation",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": CREDENTIAL,
@@ -92,6 +98,7 @@ class LaptopState(Frozen):
             "RELEASE_REPOSITORY": str(self.repository),
             "RELEASE_BRANCH": self.release_branch,
             "RELEASE_STATE_DIR": str(self.state_dir),
+            "RELEASE_TASK_QUEUE": self.task_queue,
         }
         if self.addresses.temporal_ui:
             variables["TEMPORAL_UI_URL"] = self.addresses.temporal_ui

@@ -1,15 +1,14 @@
-"""An environment's stack: `infra/template.yaml`, made by CloudFormation as in an account."""
+"""An environment's stack, made by CloudFormation as in an account; promotions change it later."""
 
-import json
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.local.environment_spec import EnvironmentSpec
-from infra.local.template import read_template, without_cloudwatch
+from infra.local.environment_spec import GUARD, EnvironmentSpec
+from infra.local.template import read_text
+from release.promotion import artifact_parameter
 
 _WAIT = {"Delay": 0.2, "MaxAttempts": 300}
-_OF_THE_FIRST_VERSION = ("ApiArtifact", "FetcherArtifact", "FirstVersion", "FirstCommit")
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
@@ -18,43 +17,46 @@ class StackError(Exception):
 
 
 def deploy_stack(cloudformation: Any, spec: EnvironmentSpec) -> bool:
-    """The stack is as the template says; whether it is new.
+    """The stack exists, with these parameters; whether it is new.
 
-    Of one that is there the first version is left as it was: promotions have published others.
+    Of one that is there the first version is left as it was, for promotions have published others;
+    and so is a template that promotions change.
     """
-    is_new = not _exists(cloudformation, spec.name)
-    parameters = [
-        _previous(name) if name in _OF_THE_FIRST_VERSION and not is_new else _given(name, value)
-        for name, value in parameters_of(spec).items()
-    ]
-    order = {
-        "StackName": spec.name,
-        "TemplateBody": json.dumps(without_cloudwatch(read_template())),
-        "Parameters": parameters,
-        "Capabilities": _CAPABILITIES,
-    }
+    had = _parameters(cloudformation, spec.name)
+    of_first = {*map(artifact_parameter, spec.functions), "FirstVersion", "FirstCommit"}
+    order: dict[str, Any] = {"StackName": spec.name, "Capabilities": _CAPABILITIES}
+    wanted = parameters_of(spec)
     try:
-        if is_new:
-            cloudformation.create_stack(**order)
+        if had is None:
+            given = [_given(name, value) for name, value in wanted.items()]
+            cloudformation.create_stack(**order, TemplateBody=spec.template, Parameters=given)
             _settled(cloudformation, "stack_create_complete", spec.name)
         else:
-            cloudformation.update_stack(**order)
+            if spec.is_promoted:
+                order["UsePreviousTemplate"] = True
+                wanted = {name: value for name, value in wanted.items() if name in had}
+            else:
+                order["TemplateBody"] = spec.template
+            given = [
+                _previous(name) if name in of_first else _given(name, value)
+                for name, value in wanted.items()
+            ]
+            cloudformation.update_stack(**order, Parameters=given)
             _settled(cloudformation, "stack_update_complete", spec.name)
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise StackError(f"stack {spec.name}: {error}") from error
-    return is_new
+    return had is None
 
 
 def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
     """The template's parameters, but for those whose default is right here."""
-    return {
+    artifacts = {name: spec.artifacts.get(name, "") for name in (*spec.functions, GUARD)}
+    known = {
         "Service": spec.service,
         "Environment": spec.environment,
         "ArtifactBucket": f"{spec.service}-artifacts",
-        "ApiArtifact": spec.artifacts.get("api", ""),
-        "FetcherArtifact": spec.artifacts.get("fetcher", ""),
-        "GuardArtifact": spec.artifacts["guard"],
+        **{artifact_parameter(name): digest for name, digest in artifacts.items()},
         "FirstVersion": spec.version,
         "FirstCommit": spec.git_sha,
         "PriceFeedUrl": spec.price_feed,
@@ -62,15 +64,19 @@ def parameters_of(spec: EnvironmentSpec) -> dict[str, str]:
         "RateLimitPerMinute": str(spec.rate_limit),
         "AlarmPeriodSeconds": str(spec.alarm_period_seconds),
     }
+    declared = read_text(spec.template)["Parameters"]
+    return {name: value for name, value in known.items() if name in declared}
 
 
-def _exists(cloudformation: Any, name: str) -> bool:
+def _parameters(cloudformation: Any, name: str) -> set[str] | None:
+    """The parameters of the stack that is there; None where there is none."""
     try:
-        return bool(cloudformation.describe_stacks(StackName=name)["Stacks"])
+        [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
-        return False
+        return None
+    return {parameter["ParameterKey"] for parameter in stack["Parameters"]}
 
 
 def _settled(cloudformation: Any, waiter: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`infra/template.yaml` as data, and what of it the laptop's CloudFormation does not make."""
+"""A template as data, and the alarms that stand in it."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,12 @@ _Loader.add_multi_constructor("!", _intrinsic)
 
 def read_template(path: Path = TEMPLATE) -> dict[str, Any]:
     """The template, its short forms spelled out."""
-    loader = _Loader(path.read_text())
+    return read_text(path.read_text())
+
+
+def read_text(text: str) -> dict[str, Any]:
+    """A template in YAML or JSON, its short forms spelled out."""
+    loader = _Loader(text)
     try:
         found: dict[str, Any] = loader.get_single_data()
     finally:
@@ -39,14 +44,16 @@ def read_template(path: Path = TEMPLATE) -> dict[str, Any]:
     return found
 
 
-def without_cloudwatch(template: dict[str, Any]) -> dict[str, Any]:
-    """The template for ministack, which takes no alarm of several metrics."""
-    kept = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if not resource["Type"].startswith(_CLOUDWATCH)
-    }
-    return template | {"Resources": kept}
+def parameter_values(template: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
+    """What `Ref` gives of each parameter, and of an API: here requests are counted by its name."""
+    values: dict[str, Any] = {}
+    for name, parameter in template.get("Parameters", {}).items():
+        value = given.get(name, parameter.get("Default", ""))
+        values[name] = int(value) if parameter["Type"] == "Number" else value
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::ApiGatewayV2::Api":
+            values[name] = resolved(resource["Properties"]["Name"], template, values)
+    return values
 
 
 def alarms(template: dict[str, Any], values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -60,6 +67,21 @@ def alarms(template: dict[str, Any], values: dict[str, Any]) -> list[dict[str, A
         if resource["Type"] == f"{_CLOUDWATCH}Alarm"
     ]
     return [{name: of for name, of in one.items() if name != "AlarmActions"} for one in found]
+
+
+def scheduled(template: dict[str, Any], values: dict[str, Any]) -> list[str]:
+    """The functions whose alias a rule of the template invokes, by their full names."""
+    resources = template["Resources"]
+    rules = [one for one in resources.values() if one["Type"] == "AWS::Events::Rule"]
+    targets = [
+        target["Arn"].get("Ref") for rule in rules for target in rule["Properties"]["Targets"]
+    ]
+    aliases = [resources[name] for name in targets if name in resources]
+    return [
+        str(resolved(one["Properties"]["FunctionName"], template, values))
+        for one in aliases
+        if one["Type"] == "AWS::Lambda::Alias"
+    ]
 
 
 def resolved(value: Any, template: dict[str, Any], values: dict[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from release.deployment_request import (
     NeededRole,
     RequestFacts,
+    StackDiff,
     Validation,
     WaivedItem,
     compose,
@@ -122,6 +123,27 @@ def test_major_version_and_drill_are_said():
 
     assert "**a major version**" in text
     assert "**Last Rollback Drill**: `passed on 2024-01-08`" in text
+
+
+def test_change_of_the_stack_is_shown_with_what_was_waived():
+    """And that it stays where the code goes back."""
+    waived = WaivedItem(item="infrastructure", by="bob", reason="a cache")
+    changes = ("Add Motd (AWS::SSM::Parameter)", "Modify Table (AWS::DynamoDB::Table), is replaced")
+    text = compose(
+        facts(infrastructure=StackDiff(stack="shop-prod", changes=changes, waived=(waived,)))
+    )
+
+    assert "`shop-prod` changes before traffic moves, and a rollback does not put it back:" in text
+    assert "- `Add Motd (AWS::SSM::Parameter)`" in text
+    assert "- waived by bob: `a cache`" in text
+
+
+def test_stack_that_stays_is_said_and_one_that_is_nobodys_is_not():
+    """Silence would not tell the one from the other."""
+    stays = compose(facts(infrastructure=StackDiff(stack="shop-prod", changes=())))
+
+    assert "### Infrastructure\n\n`shop-prod` stays as it is." in stays
+    assert "### Infrastructure" not in compose(facts())
 
 
 def test_many_changes_are_counted():

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowUpdateFailedError
@@ -16,15 +15,15 @@ from activities.inputs import StepInput
 from release.audit_events import Event, attributes, handed_over
 from release.promotion import Counts, StepJudgement
 from release.verdict import Verdict
+from tests.flow import recordings
 from tests.flow.conftest import ReleaseSystem
 
-HISTORIES = Path(__file__).parents[1] / "flow" / "histories"
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z$")
 
 
 def recorded(name: str) -> list[Event]:
     """The events of one of the flow's recordings."""
-    events: list[Event] = json.loads((HISTORIES / f"{name}.json").read_text())["events"]
+    events: list[Event] = json.loads(recordings.current(name))["events"]
     return events
 
 

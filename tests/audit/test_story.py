@@ -6,6 +6,7 @@ import pytest
 
 from release.audit import Fate
 from release.audit_story import NotAPromotion, tell
+from release.change_set import Action, ResourceChange
 from tests.audit.audit_parts import changed_payloads, promote, promotion_of, recorded
 
 ENDINGS = {
@@ -58,6 +59,23 @@ def test_aborted_rung_has_no_judgement():
 
     assert audit.rungs[-1].judgement is None
     assert (abort.by, abort.text, abort.fate) == ("carol", "customers call", Fate.APPLIED)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_change_of_the_stacks_is_told_with_its_fate(release_system):
+    """What was to change of which stack, and that it was, though the code went back."""
+    script = release_system.script
+    script.stack_changes = lambda _: (
+        ResourceChange(logical_id="Motd", type="AWS::SSM::Parameter", action=Action.ADD),
+    )
+    audit = tell(await promote(release_system, False), "promotion/crypto-watch/aaaaaaaaaaaa")
+
+    assert [
+        (one.stack, one.changes, bool(one.ended), one.failure) for one in audit.infrastructure
+    ] == [
+        ("crypto-watch-staging", ("Add Motd (AWS::SSM::Parameter)",), True, ""),
+        ("crypto-watch-prod", ("Add Motd (AWS::SSM::Parameter)",), True, ""),
+    ]
 
 
 @pytest.mark.asyncio(loop_scope="session")

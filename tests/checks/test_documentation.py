@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from activities.checks.contract import OPENAPI_FILE
 from release.verdict import Verdict
 from tests.checks.staging_parts import Cloud
 
+OPENAPI_FILE = "api_lambda/prices/openapi.json"
 API_IN_PRODUCTION = "crypto-watch-api-prod"
 
 

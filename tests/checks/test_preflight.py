@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,9 +61,11 @@ def preflight(
         api="api",
         alias="live",
         alarm_period_seconds=cloud.order.alarm_period_seconds,
+        dry_runs=("fetcher",),
         **given,
     )
-    activities = Preflight(lambda_ or cloud.aws.lambda_, cloudwatch or cloud.aws.cloudwatch)
+    clients = (lambda_ or cloud.aws.lambda_, cloudwatch or cloud.aws.cloudwatch)
+    activities = Preflight(*clients, Path("no repository"))
     return {r.id: r for r in ActivityEnvironment().run(activities.preflight, order)}
 
 

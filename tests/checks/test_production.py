@@ -16,7 +16,7 @@ from activities.inputs import WatchInput, WatchSeen
 from activities.post_deploy import PostDeploy
 from activities.staging import Staging
 from activities.traffic import Traffic
-from release.alarms import METRICS_NAMESPACE, rollback_alarm_names
+from release.alarms import rollback_alarm_names
 from release.checklist import ProductionCheck
 from release.verdict import CheckResult, Verdict
 from tests.checks.staging_parts import At, Cloud, bent, changed, plain
@@ -105,7 +105,7 @@ def publish(cloud: Cloud, version: str, at: datetime, requests: int, **figures: 
     if p90:
         data.append({"MetricName": "WarmLatency", "Values": [p90], "Counts": [requests]})
     cloud.aws.cloudwatch.put_metric_data(
-        Namespace=METRICS_NAMESPACE,
+        Namespace="CryptoWatch",
         MetricData=[one | {"Dimensions": dimensions, "Timestamp": at} for one in data],
     )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -86,9 +87,11 @@ class CloudWatch:
         self.failing: set[str] = set()
         self.is_down = False
 
-    def describe_alarms(self, AlarmNames: list[str], StateValue: str) -> dict[str, Any]:
+    def describe_alarms(self, AlarmNames: list[str]) -> dict[str, Any]:
         self._answer()
-        return {"MetricAlarms": [{"AlarmName": n} for n in self.red if n in AlarmNames]}
+        states = {True: "ALARM", False: "OK"}
+        found = [{"AlarmName": n, "StateValue": states[n in self.red]} for n in AlarmNames]
+        return {"MetricAlarms": found}
 
     def get_paginator(self, _: str) -> "CloudWatch":
         return self
@@ -329,6 +332,8 @@ class Running:
         self, threads: ThreadPoolExecutor, activity: Callable[[Any], Any], order: Any
     ) -> None:
         self.environment = ActivityEnvironment()
+        info = self.environment.info
+        self.environment.info = replace(info, started_time=datetime.now(UTC))
         self.heartbeats: list[Any] = []
         self.dies_at_heartbeat: Callable[[Any], bool] = lambda _: False
         self.environment.on_heartbeat = self._heartbeat

@@ -9,23 +9,24 @@ import base64
 import sysconfig
 import threading
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.aws_retries import AwsFaults
 from activities.deploy import Deploy
 from activities.deployments import Deployments
 from activities.drill import Drills
@@ -37,13 +38,18 @@ from activities.inputs import (
     ArmInput,
     AuditInput,
     BuildInput,
+    ChangeSetInput,
     CheckRunsInput,
     ChecksInput,
+    ClaimsInput,
     CodeInput,
+    Compared,
+    CompareInput,
     DeploymentInput,
     DeploymentsInput,
     DrillsInput,
     NoticeInput,
+    PlanInput,
     PreflightInput,
     ProjectChecksInput,
     QuarantineCheckInput,
@@ -59,15 +65,19 @@ from activities.inputs import (
     WatchInput,
     WatchSeen,
 )
+from activities.lane import Lanes
+from activities.pulse import Pulse
 from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from activities.traffic import Traffic
 from release.audit_export import AuditRecord
+from release.change_set import InfrastructurePlan, ResourceChange
 from release.channels import Channel, Delivery, DeliveryOutcome
 from release.check_runs import CheckRun, CheckRuns
 from release.deployment import Deployment
 from release.drill import DrillResult
 from release.github import EnvironmentReview
 from release.incident import Facts, Stored
+from release.lane import Claim, Lane, LaneStatus, lane_id
 from release.lease import Note
 from release.policy import Policy, parse_policy
 from release.promotion import (
@@ -85,6 +95,7 @@ from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.post_deploy import PostDeployWorkflow
+from workflows.production_lane import ProductionLaneWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -212,6 +223,8 @@ class Script:
         self.hang_on = ""
         self.hung = asyncio.Event()
         self.superseding: list[SupersedeInput] = []
+        self.moving: tuple[Claim, ...] = ()
+        self.compare: Callable[[CompareInput], Compared] = lambda _: Compared(older=(), newer=())
         self.judge: Callable[[StepInput], StepJudgement] = lambda _: self.judgement(Verdict.PASSED)
         self.hold_at: Callable[[StepInput], bool] = lambda _: False
         self.holding = asyncio.Event()
@@ -234,6 +247,10 @@ class Script:
         self.export: Callable[[AuditInput], Awaitable[AuditRecord]] | None = None
         self.recorded: list[DeploymentsInput] = []
         self.deployments: Deployments | None = None
+        self.stack_changes: Callable[[PlanInput], tuple[ResourceChange, ...]] = lambda _: ()
+        self.stack_updates: list[tuple[str, dict[str, float]]] = []
+        self.stack_error: Callable[[ChangeSetInput], Exception | None] = lambda _: None
+        self.discarded: list[str] = []
 
     @staticmethod
     def judgement(verdict: Verdict, reason: str = "seen") -> StepJudgement:
@@ -245,6 +262,25 @@ class Script:
         if self.build_error:
             raise self.build_error
         return [Artifact(function=f, sha256="ab" * 32, size_bytes=1) for f in order.sources]
+
+    @activity.defn
+    async def plan_infrastructure(self, order: PlanInput) -> InfrastructurePlan:
+        changes = self.stack_changes(order)
+        name = order.change_set if changes else ""
+        return InfrastructurePlan(stack=order.stack, change_set=name, changes=changes)
+
+    @activity.defn
+    async def execute_infrastructure(self, order: ChangeSetInput) -> None:
+        """What production's API serves at that moment stands beside it."""
+        error = self.stack_error(order)
+        if error:
+            raise error
+        alias = self.traffic.read("crypto-watch-api-prod", "live")
+        self.stack_updates.append((order.stack, {alias.version: 1 - alias.weight}))
+
+    @activity.defn
+    async def discard_infrastructure(self, order: ChangeSetInput) -> None:
+        self.discarded.append(order.stack)
 
     @activity.defn
     async def run_integration_tests(self, order: StagingInput) -> list[CheckResult]:
@@ -325,6 +361,14 @@ class Script:
         return []
 
     @activity.defn
+    async def find_moving(self, order: ClaimsInput) -> tuple[Claim, ...]:
+        return self.moving
+
+    @activity.defn
+    async def compare_commits(self, order: CompareInput) -> Compared:
+        return self.compare(order)
+
+    @activity.defn
     async def preflight(self, order: PreflightInput) -> list[CheckResult]:
         return self.preflights.pop(0) if self.preflights else [self._seen("preflight")]
 
@@ -340,7 +384,8 @@ class Script:
     @activity.defn
     async def quarantine(self, order: QuarantineInput) -> None:
         if self.quarantine_error:
-            raise self.quarantine_error
+            error, self.quarantine_error = self.quarantine_error, None
+            raise error
         self.quarantined[order.sha] = order.reason
 
     @activity.defn
@@ -456,6 +501,14 @@ class Script:
         return True
 
 
+def without_tasks(events: Iterable[Any]) -> int:
+    """How many events a history has beside those of the workflow's own tasks, of which a busy
+    machine makes more; three for each two others are usual.
+    """
+    names = (EventType.Name(event.event_type) for event in events)
+    return sum("WORKFLOW_TASK" not in name for name in names)
+
+
 def project_policy() -> Policy:
     """The project's own, with the project's own checks as commands whatever they are."""
     return parse_policy((ROOT / "release.toml").read_text())
@@ -470,6 +523,7 @@ class ReleaseSystem:
         self.aws = RecordingLambda()
         self.alarms = RecordingAlarms()
         self.script = Script(Traffic(self.aws))
+        self.worker_options: dict[str, Any] = {}  # of another worker with the same activities
 
     async def promote(self, **request: Any) -> WorkflowHandle[Any, PromotionResult]:
         """A started promotion of the project's own policy."""
@@ -483,6 +537,30 @@ class ReleaseSystem:
             id=f"{order.workflow_id}-{uuid.uuid4().hex[:8]}",
             task_queue=self.queue,
         )
+
+    async def open_lane(self, service: str = "crypto-watch") -> WorkflowHandle[Any, Any]:
+        """A new lane of the service, on this system's worker; it has begun."""
+        client = self.environment.client
+        lane = await client.start_workflow(
+            ProductionLaneWorkflow.run,
+            Lane(service=service),
+            id=lane_id(service),
+            task_queue=self.queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        )
+        await self.lane_until(lane, lambda status: status.lane.begun)
+        return lane
+
+    async def lane_until(
+        self, lane: WorkflowHandle[Any, Any], condition: Callable[[LaneStatus], bool]
+    ) -> LaneStatus:
+        """The lane's first status for which the condition holds."""
+        async with asyncio.timeout(20):
+            while True:
+                status = await lane.query(ProductionLaneWorkflow.status)
+                if condition(status):
+                    return status
+                await asyncio.sleep(0.02)
 
     def policy_with_shift(self, text: str) -> Policy:
         """The project's own policy with another way to shift."""
@@ -548,6 +626,8 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
             *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+            # low enough for the lane's tests to see it go on as a new run, again and again
+            *("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=120"),
         ],
     )
     yield environment
@@ -560,12 +640,14 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
     system = ReleaseSystem(temporal, queue=uuid.uuid4().hex)
     traffic, script = Traffic(system.aws), system.script
     drills = Drills(system.aws, system.alarms)
+    lanes = Lanes(temporal.client, Path("no repository"))
     with ThreadPoolExecutor(8) as threads:
         async with Worker(
             temporal.client,
             task_queue=system.queue,
             workflows=[
                 PromotionWorkflow,
+                ProductionLaneWorkflow,
                 RecordWorkflow,
                 PostDeployWorkflow,
                 RollbackWorkflow,
@@ -580,6 +662,9 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 traffic.point_alias,
                 Deploy(system.aws).publish_version,
                 script.build_artifacts,
+                script.plan_infrastructure,
+                script.execute_infrastructure,
+                script.discard_infrastructure,
                 script.run_integration_tests,
                 script.admit_request,
                 script.check_staging,
@@ -591,6 +676,10 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 script.write_incident,
                 script.open_issue,
                 script.supersede_older,
+                lanes.join_lane,
+                lanes.find_gone,
+                script.find_moving,
+                script.compare_commits,
                 script.preflight,
                 script.smoke,
                 script.record_deployments,
@@ -614,13 +703,11 @@ async def release_system(temporal: WorkflowEnvironment) -> AsyncIterator[Release
                 DrillRecords(temporal.client).find_promotion_moving,
             ],
             activity_executor=threads,
+            interceptors=[AwsFaults(), Pulse()],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
             # a mistake in workflow code fails at once here; in the real worker it is retried
             workflow_failure_exception_types=[Exception],
-        ):
+        ) as worker:
+            system.worker_options = worker.config()
+            await system.open_lane()
             yield system
-
-
-@pytest.fixture
-def histories_dir() -> Path:
-    return ROOT / "tests" / "flow" / "histories"

@@ -239,3 +239,11 @@ def test_keys_are_masked_wherever_they_stand(text):
     assert masked.endswith(" after")
     assert "cw_live_****" in masked
     assert mask_keys(masked) == masked
+
+
+def test_changed_stack_is_told_beside_what_production_serves():
+    """The old code runs on the new infrastructure: who looks for the cause has to know."""
+    stays = "the stack crypto-watch-prod was changed before traffic moved"
+
+    assert f"Not put back: `{stays}`." in markdown(packet(infrastructure=stays))
+    assert "Not put back" not in markdown(packet())

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.incident import Incidents
 from activities.quarantine_table import QuarantineTable
-from release.alarms import METRICS_NAMESPACE, canary_alarm, rollback_alarms
+from release.alarms import canary_alarm, rollback_alarms
 from release.incident import Facts, Stored
 from release.quarantine import Entry
 from tests.incident.incident_parts import API, KEY, SHA, facts, rung
@@ -88,7 +88,7 @@ def count(cloudwatch: Any, version: str, requests: int, failures: int) -> None:
         {"Name": "ExecutedVersion", "Value": version},
     ]
     cloudwatch.put_metric_data(
-        Namespace=METRICS_NAMESPACE,
+        Namespace="CryptoWatch",
         MetricData=[
             {
                 "MetricName": name,

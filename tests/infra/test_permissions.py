@@ -11,7 +11,7 @@ from template_parts import INFRA, actions, statements, template
 
 ROOT = INFRA.parent
 SERVICES = (
-    *("cloudwatch", "codedeploy", "dynamodb", "events", "lambda", "logs", "s3"),
+    *("cloudformation", "cloudwatch", "codedeploy", "dynamodb", "events", "lambda", "logs", "s3"),
     *("secretsmanager", "ssm"),
 )
 IAM_NAMES = {
@@ -102,7 +102,7 @@ def test_no_policy_allows_everything(name):
             continue
         assert not [action for action in actions(resource) if "*" in action]
         starred |= {s.get("Sid") for s in statements(resource) if s["Resource"] == "*"}
-    assert starred <= {"Measure"}
+    assert starred <= {"Measure", "Template", "AccessLogs"}
 
 
 def test_github_starts_promotions_from_the_release_branch_alone():
@@ -114,3 +114,30 @@ def test_github_starts_promotions_from_the_release_branch_alone():
     subject = trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
     assert subject["Fn::Sub"] == "repo:${GitHubRepository}:ref:refs/heads/${GitHubBranch}"
     assert role["ManagedPolicyArns"] == [{"Ref": "StarterPolicy"}]
+
+
+def test_stacks_may_make_no_role_stronger_than_their_functions():
+    """A promoted template can change its environment's own roles, and none of the release's."""
+    policy = template("account.yaml")["Resources"]["StackPolicy"]
+    own = {f"role/${{Service}}-*-{environment}" for environment in ("staging", "prod")}
+
+    for statement in statements(policy):
+        named = (
+            {statement["Action"]} if isinstance(statement["Action"], str) else statement["Action"]
+        )
+        if any(action.startswith("iam:") for action in named):
+            found = {resource["Fn::Sub"].rpartition(":")[2] for resource in statement["Resource"]}
+            assert found == own
+    passing = [s for s in statements(policy) if s["Action"] == "iam:PassRole"]
+    assert [s["Condition"] for s in passing] == [
+        {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    ]
+
+
+def test_worker_asks_cloudformation_for_the_environments_stacks_alone():
+    """Not for the account's, in which its own role stands."""
+    policy = template("account.yaml")["Resources"]["WorkerPolicy"]
+    [stacks] = [s for s in statements(policy) if s.get("Sid") == "Stacks"]
+
+    names = [resource["Fn::Sub"].partition("stack/")[2] for resource in stacks["Resource"]]
+    assert names == ["${Service}-staging/*", "${Service}-prod/*"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from template_parts import INFRA, actions, template
 
-from infra.local.template import alarms, resolved
+from infra.local.template import alarms, resolved, scheduled
 from release.alarms import rollback_alarms
 
 # CloudFormation's linter and SAM's translator pin an older pydantic than ours
@@ -25,7 +25,10 @@ json.dump(Translator({}, Parser()).translate(template, parameters), sys.stdout)
 VALUES = {"Service": "crypto-watch", "Environment": "prod", "AlarmPeriodSeconds": 60}
 
 
-@pytest.mark.parametrize("name", ["template.yaml", "account.yaml"])
+HELLO = "../examples/hello/infra/template.yaml"
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "account.yaml", HELLO])
 def test_template_is_valid(name):
     """By AWS's own linter, every rule of it."""
     command = [CFN_LINT, str(INFRA / name)]
@@ -53,17 +56,18 @@ def test_sam_translates_it():
 
 def test_no_yaml_alias_stands_in_a_template():
     """CloudFormation takes none: they only work where something resolves them first."""
-    for name in ("template.yaml", "account.yaml"):
+    for name in ("template.yaml", "account.yaml", HELLO):
         assert not re.search(r"(?m)[:\-\[ ] ?[&*][a-z]+\b(?!\))", (INFRA / name).read_text())
 
 
-def test_alarms_are_those_that_releases_watch():
+@pytest.mark.parametrize(("name", "service"), [("template.yaml", "crypto-watch"), (HELLO, "hello")])
+def test_alarms_are_those_that_releases_watch(name, service):
     """Preflight compares what stands in CloudWatch with these, field by field."""
     wanted = rollback_alarms(
-        "crypto-watch", "prod", "crypto-watch-api-prod", "live", "HttpApi", period_seconds=60
+        service, "prod", f"{service}-api-prod", "live", "HttpApi", period_seconds=60
     )
 
-    assert alarms(template("template.yaml"), VALUES) == wanted
+    assert alarms(template(name), VALUES | {"Service": service}) == wanted
 
 
 def test_alarms_tell_the_topic():
@@ -129,3 +133,9 @@ def test_functions_may_do_what_they_do_and_no_more():
     assert actions(resources["GuardRole"]) - logs == {
         *("lambda:GetAlias", "lambda:UpdateAlias", "cloudwatch:DescribeAlarms")
     }
+
+
+def test_schedule_of_a_service_is_read_from_its_template():
+    """A new environment runs once what its schedule runs; the guard has no alias and waits."""
+    assert scheduled(template("template.yaml"), VALUES) == ["crypto-watch-fetcher-prod"]
+    assert scheduled(template(HELLO), VALUES) == []

@@ -4,42 +4,20 @@ import pytest
 
 from infra.local.cloudwatch.alarm_rules import alarm_state, alarms_in, rule_holds
 from infra.local.cloudwatch.errors import ValidationError
+from tests.local.missing_data_table import CELLS, RETAIN, Cell
 
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
-KEEP = "RETAIN"  # no real state, so that a kept state cannot be mistaken for a judged one
-
-# Oldest first: 0 is within the threshold, X breaches, - is missing.
-GUIDE = [
-    (3, 3, "0-X-X", ("OK", "OK", "OK", "OK")),
-    (3, 3, "0----", ("OK", "OK", "OK", "OK")),
-    (3, 3, "-----", ("INSUFFICIENT_DATA", KEEP, "ALARM", "OK")),
-    (3, 3, "0XX-X", ("ALARM", "ALARM", "ALARM", "ALARM")),
-    (3, 3, "----X", ("INSUFFICIENT_DATA", KEEP, "ALARM", "OK")),
-    (3, 3, "X----", ("ALARM", KEEP, "ALARM", "OK")),
-    (2, 3, "0-X-X", ("ALARM", "ALARM", "ALARM", "ALARM")),
-    (2, 3, "00X0X", ("ALARM", "ALARM", "ALARM", "ALARM")),
-    (2, 3, "0-X--", ("OK", "OK", "ALARM", "OK")),
-    (2, 3, "----0", ("OK", "OK", "ALARM", "OK")),
-    (2, 3, "----X", ("INSUFFICIENT_DATA", KEEP, "ALARM", "OK")),
-]
-CELLS = [
-    pytest.param(m, n, points, treatment, state, id=f"{m}of{n} {points} {treatment}")
-    for m, n, points, states in GUIDE
-    for treatment, state in zip(TREATMENTS, states, strict=True)
-]
 
 
-def state_of(points: str, n: int, m: int, treatment: str, current: str = KEEP) -> str:
+def state_of(points: str, n: int, m: int, treatment: str, current: str = RETAIN) -> str:
     values = [{"0": 0.0, "X": 1.0, "-": None}[point] for point in points]
     return alarm_state(values, n, m, lambda value: value > 0.5, treatment, current)
 
 
-@pytest.mark.parametrize(("m", "n", "points", "treatment", "state"), CELLS)
-def test_alarm_state_matches_the_user_guide(
-    m: int, n: int, points: str, treatment: str, state: str
-) -> None:
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_alarm_state_matches_the_user_guide(cell: Cell) -> None:
     """Every cell of the guide's two tables comes out as printed there."""
-    assert state_of(points, n, m, treatment) == state
+    assert state_of(cell.points, cell.n, cell.m, cell.treatment) == cell.state
 
 
 def test_there_are_44_cells() -> None:

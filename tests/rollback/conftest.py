@@ -17,7 +17,7 @@ from activities.deploy import Deploy
 from activities.deployments import Deployments
 from activities.quarantine import Quarantine
 from activities.traffic import Traffic
-from settings import TASK_QUEUE
+from settings import task_queue
 from tests.commands.conftest import Repository, repository, starter, state_dir
 from tests.flow.conftest import ReleaseSystem, temporal
 from tests.local import front_door_parts as parts
@@ -63,7 +63,7 @@ async def release_system(
     table: Any,
 ) -> AsyncIterator[ReleaseSystem]:
     """A worker that builds, publishes, shifts and rolls back for real; the rest is scripted."""
-    system = ReleaseSystem(temporal, queue=TASK_QUEUE)
+    system = ReleaseSystem(temporal, queue=task_queue())
     script = system.script
     s3, dynamodb = production.client("s3"), production.client("dynamodb")
     traffic = script.traffic = Traffic(production.lambda_)
@@ -71,7 +71,7 @@ async def release_system(
     with ThreadPoolExecutor(8) as threads:
         async with Worker(
             temporal.client,
-            task_queue=TASK_QUEUE,
+            task_queue=task_queue(),
             workflows=[
                 PromotionWorkflow,
                 RecordWorkflow,
@@ -90,6 +90,7 @@ async def release_system(
                 quarantine.quarantine,
                 quarantine.refuse_quarantined,
                 quarantine.reconcile,
+                script.plan_infrastructure,
                 script.preflight,
                 script.smoke,
                 script.admit_request,

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {".venv", ".local", "tests"}
 OURS = {
-    *("activities", "api_lambda", "bench", "cli", "infra", "release", "workflows"),
-    *("settings", "starter", "tests", "worker"),
+    *("activities", "api_lambda", "bench", "cli", "connection", "infra", "release", "workflows"),
+    *("examples", "settings", "starter", "tests", "worker"),
 }
 NOT_IN_WORKFLOWS = ("datetime.now", "datetime.utcnow", "date.today", "time.time", "time.monotonic")
 NOT_IN_WORKFLOWS += ("time.sleep", "os.environ", "os.getenv", "uuid.uuid4", "asyncio.wait")
@@ -90,7 +90,8 @@ def outside(folder: str, allowed: set[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "folder", ["release", "workflows", "activities", "api_lambda", "infra/local", "cli"]
+    "folder",
+    ["release", "workflows", "activities", "api_lambda", "connection", "infra/local", "cli"],
 )
 def test_every_room_of_the_house_is_read(folder):
     """A renamed folder cannot turn these rules into rules about nothing."""
@@ -158,7 +159,23 @@ def test_the_guard_needs_nothing_but_what_lambda_brings():
 
 def test_the_laptop_imports_the_rules_and_itself_only():
     """The laptop cloud is a cloud: it does not know who releases on it."""
-    assert outside("infra", {"release", "infra"}) == []
+    assert outside("infra/local", {"release", "infra"}) == []
+
+
+def test_temporals_setup_is_a_program_as_the_command_line_is():
+    """It connects as all do, and asks the command line for the drill's schedule."""
+    assert outside("infra/temporal", {"cli", "connection", "release", "settings"}) == []
+
+
+def test_the_connection_knows_neither_promotions_nor_the_command_line():
+    """How a process takes part in Temporal: what is said there is others' affair."""
+    allowed = {"activities", "connection", "settings", "workflows"}
+    found = [i for i in own_imports("connection") if i.package in allowed - {"connection"}]
+
+    assert outside("connection", allowed) == []
+    assert {i.module for i in found if i.package in {"activities", "workflows"}} == {
+        *("activities.secrets", "workflows.metrics", "workflows.versioning")
+    }
 
 
 def test_nothing_imports_the_programs():

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from release.alarms import metrics_namespace
 from release.channels import Event
 from release.ladder import rungs
 from release.policy import PolicyError, alarm_period_seconds, parse_policy
 
-TEXT = (Path(__file__).resolve().parents[2] / "release.toml").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "release.toml").read_text()
 
 
 def changed(old: str, new: str) -> str:
@@ -55,6 +57,7 @@ def test_the_projects_policy_asks_people_for_a_day():
         ('strategy = "linear"', 'strategy = "bold"', "shift.strategy: "),
         ("min_requests = 20", "min_requests = -1", "shift.min_requests: "),
         ("[functions.api]", "[functions.web]", "[functions.api] is missing"),
+        ('"one-price", "missing-key"', '"one-price", "no-key"', "contract.4: "),
         ('manual = ["operations_lead"] }', 'manual = ["boss"] }', "unknown role 'boss'"),
         ('waivers = ["technical_lead", "operations_lead"]', 'waivers = ["boss"]', "unknown role"),
         ('approval = "product_owner"', 'approval = "boss"', "unknown role 'boss'"),
@@ -188,3 +191,17 @@ def test_event_that_there_is_not_is_said_with_those_that_there_are():
 
     assert line.startswith("release.toml: notify.0.events.1: ")
     assert all(f"'{event}'" in line for event in Event)
+
+
+def test_another_services_policy_needs_little():
+    """A service of one function is asked what any can be; its names follow from its own."""
+    hello = parse_policy((ROOT / "examples" / "hello" / "release.toml").read_text())
+
+    assert hello.contract == ("runs-the-commit", "documented-examples")
+    assert hello.function_names("prod") == {"api": "hello-api-prod"}
+    assert hello.dry_runs() == ()
+    assert parse_policy(TEXT).dry_runs() == ("fetcher",)
+    assert [metrics_namespace(name) for name in ("hello", "crypto-watch")] == [
+        "Hello",
+        "CryptoWatch",
+    ]

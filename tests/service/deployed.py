@@ -63,11 +63,13 @@ class Deployed:
 
 
 @contextmanager
-def platform(folder: Path) -> Iterator[Callable[..., "Deployed"]]:
+def platform(folder: Path, idle_seconds: float = 300) -> Iterator[Callable[..., "Deployed"]]:
     """A maker of stages: `stage(RATE_LIMIT_PER_MINUTE="50")`."""
     recorder = parts.Recorder()
     with parts.ministack(folder / "ministack") as (control_plane, _):
-        door = parts.FrontDoor(control_plane, recorder, folder / "front_door")
+        door = parts.FrontDoor(
+            control_plane, recorder, folder / "front_door", idle_seconds=idle_seconds
+        )
         try:
             yield lambda **variables: Deployed(door, control_plane, **variables)
         finally:

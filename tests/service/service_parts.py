@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import boto3
 import trustme
 from botocore.config import Config
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[2]
 KEY = "cw_test_abcdefghijklmnopqrstuvwxyz0123"

@@ -1,6 +1,7 @@
 """DynamoDB failing under the price API: who is still served, with what, and for how long."""
 
 import json
+import socket
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,34 @@ def test_down_store_is_asked_once_in_five_seconds(outage: Outage, listener: List
 def test_unknown_key_waits_for_the_store(outage: Outage) -> None:
     """Nobody is let in whom the store has not let in before."""
     assert outage.refused("cw_test_never_seen_before") == "UnavailableError"
+
+
+def test_unknown_key_is_not_refused_for_one_failure(outage: Outage, listener: Listener) -> None:
+    """DynamoDB that failed a moment ago and fails again may answer the next try."""
+    outage.gate.admit(KEY, NOON)
+    assert outage.gate.failure is not None
+    listener.replies = [DOWN, THROTTLED, counted(1)]
+
+    assert outage.gate.admit("cw_test_never_seen_before", NOON).remaining == 4
+    assert outage.gate.failure is None
+
+
+def test_known_key_is_answered_in_two_seconds_by_a_silent_store(
+    price_lambda: SimpleNamespace, listener: Listener
+) -> None:
+    """A store that takes the call and says nothing costs a known key less than the promised 2 s."""
+    outage = Outage(price_lambda, listener)
+    listener.replies = [counted(2)]
+    outage.gate.admit(KEY, NOON)
+    store = outage.gate._store
+    store.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store._port = silent.getsockname()[1]
+        began = time.monotonic()
+        quota = outage.gate.admit(KEY, NOON)
+
+    assert quota.remaining == 2
+    assert time.monotonic() - began < 2
 
 
 def test_key_is_forgotten_after_five_minutes(outage: Outage) -> None:

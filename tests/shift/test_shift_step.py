@@ -1,8 +1,10 @@
 """One step of the ladder, run as an activity: what it writes, what it sees, when it ends."""
 
 import asyncio
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -61,7 +63,11 @@ class Metrics:
         self.slow = {OLD: (0, 0), NEW: (0, 0)}  # warm requests, and those that were slow
         self.red: list[str] = []
         self.error: Exception | None = None
-        self.looks = 0
+        self.alarm_error: Exception | None = None
+        self.state = "OK"  # of the alarms that are not red
+        self.gone: list[str] = []
+        self.looks = self.alarm_looks = 0
+        self.on_look = lambda: None
 
     def get_paginator(self, _):
         return self
@@ -84,8 +90,17 @@ class Metrics:
             results.append({"Id": query["Id"], "Timestamps": times, "Values": [value] * len(times)})
         return [{"MetricDataResults": results}]
 
-    def describe_alarms(self, AlarmNames, StateValue):
-        return {"MetricAlarms": [{"AlarmName": n} for n in AlarmNames if n in self.red]}
+    def describe_alarms(self, AlarmNames):
+        self.alarm_looks += 1
+        self.on_look()
+        if self.alarm_error:
+            raise self.alarm_error
+        states = {name: self.state for name in AlarmNames if name not in self.gone}
+        states |= {name: "ALARM" for name in self.red_now() if name in states}
+        return {"MetricAlarms": [{"AlarmName": n, "StateValue": s} for n, s in states.items()]}
+
+    def red_now(self):
+        return self.red
 
 
 class Bench:
@@ -123,9 +138,10 @@ class Bench:
             | changed
         )
 
-    async def run(self, order: StepInput):
+    async def run(self, order: StepInput, **info):
         """The activity's result, in a thread as in the worker."""
         environment = ActivityEnvironment()
+        environment.info = replace(environment.info, **{"started_time": datetime.now(UTC)} | info)
         environment.on_heartbeat = lambda *details: self.beats.append(details[0])
         steps = ShiftSteps(self.traffic, self.metrics)
         with ThreadPoolExecutor(1) as thread:
@@ -264,6 +280,99 @@ async def test_alarm_that_was_red_and_cleared_counts_again(bench):
     assert result.progress.preexisting_alarms == ()
 
 
+THROTTLES = "crypto-watch-backend-prod-lambda-throttles"
+
+
+async def test_alarms_that_cannot_be_read_hold_the_step_until_they_can(bench):
+    """DescribeAlarms fails and comes back: the step's time is over long before, it passes after."""
+    bench.metrics.alarm_error = ClientError({"Error": {"Code": "Throttling"}}, "DescribeAlarms")
+
+    def comes_back():
+        if bench.metrics.alarm_looks > 3:
+            bench.metrics.alarm_error = None
+
+    bench.metrics.on_look = comes_back
+    shift = Shift(min_requests=0, max_blind=timedelta(seconds=20))
+    result = await bench.run(bench.order(shift=shift))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert bench.metrics.alarm_looks > 3
+    assert bench.aws.weight == 0.2
+
+
+async def test_alarms_that_cannot_be_read_for_long_end_the_step_inconclusive(bench):
+    """The metrics look well, but the hard net is not seen: that is no pass."""
+    bench.metrics.alarm_error = ClientError({"Error": {"Code": "Throttling"}}, "DescribeAlarms")
+
+    result = await bench.run(bench.order())
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert result.judgement.reason.startswith("could not measure for 1 s: ")
+    assert "DescribeAlarms" in result.judgement.reason
+
+
+async def test_alarm_that_was_deleted_is_not_a_quiet_one(bench):
+    """Somebody deletes an alarm while traffic shifts: nothing climbs past it, and it is named."""
+    bench.metrics.gone = [THROTTLES]
+
+    result = await bench.run(bench.order())
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert result.judgement.reason == f"could not measure for 1 s: no such alarm: {THROTTLES}"
+
+
+async def test_alarm_that_comes_back_lets_the_step_go_on(bench):
+    """A stack update replaces an alarm: the weight is held that long, no longer."""
+    bench.metrics.gone = [THROTTLES]
+    bench.metrics.on_look = lambda: bench.metrics.alarm_looks < 3 or bench.metrics.gone.clear()
+    shift = Shift(min_requests=0, max_blind=timedelta(seconds=20))
+
+    result = await bench.run(bench.order(shift=shift))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert bench.metrics.alarm_looks >= 3
+
+
+async def test_flapping_alarm_fails_the_step_the_first_time_it_is_red(bench):
+    """Red at every other look: whoever waits for it to stay red waits for ever."""
+    red_at = []
+
+    def flaps():
+        red = bench.metrics.alarm_looks % 2 == 0
+        red_at.extend([bench.metrics.alarm_looks] * red)
+        return [THROTTLES] * red
+
+    bench.metrics.red_now = flaps
+    result = await bench.run(bench.order(min_duration=timedelta(minutes=5)))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert result.judgement.reason == f"alarm {THROTTLES}"
+    assert red_at == [2]
+
+
+async def test_flapping_alarm_that_was_red_before_counts_from_its_second_red_on(bench):
+    """Red at the start is no verdict; once it was clear, the next red is."""
+    bench.metrics.red_now = lambda: [THROTTLES] * (bench.metrics.alarm_looks % 2)
+    order = bench.order(min_duration=timedelta(minutes=5))
+    progress = order.progress.model_copy(update={"preexisting_alarms": (THROTTLES,)})
+
+    result = await bench.run(order.model_copy(update={"progress": progress}))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert bench.metrics.alarm_looks == 3
+
+
+async def test_alarms_without_data_neither_fail_a_step_nor_pass_it(bench):
+    """INSUFFICIENT_DATA throughout is not red; what was counted decides."""
+    bench.metrics.state = "INSUFFICIENT_DATA"
+    assert (await bench.run(bench.order())).judgement.verdict is Verdict.PASSED
+
+    bench.metrics.per_second[NEW] = (0, 0)
+    shift = Shift(min_requests=20, max_wait=timedelta(seconds=1), low_traffic="roll_back")
+    again = bench.order(shift=shift, expected=bench.traffic.read(FUNCTION, "live"))
+    assert (await bench.run(again)).judgement.verdict is Verdict.INCONCLUSIVE
+
+
 async def test_shared_incident_holds_the_weight_and_tells_the_guard(bench):
     """Both versions fail alike: nobody rolls back at once, nothing climbs, and it does not last."""
     bench.metrics.per_second = {OLD: (20, 4), NEW: (5, 1)}
@@ -289,6 +398,53 @@ async def test_repeated_attempt_writes_nothing_new(bench):
 
     assert result.judgement.verdict is Verdict.PASSED
     assert len(bench.aws.writes) == writes
+
+
+async def test_step_that_comes_late_looks_before_it_climbs(bench):
+    """Lambda was out for minutes: meanwhile the new version broke, and no more users meet it."""
+    bench.metrics.per_second[NEW] = (8, 8)
+    late = datetime.now(UTC) - timedelta(minutes=2)
+    order = bench.order(since=late)
+
+    weighed = order.progress.weighed(late - timedelta(minutes=1), 0.1)
+    result = await bench.run(order.model_copy(update={"progress": weighed}))
+
+    assert result.judgement.verdict is Verdict.FAILED
+    assert bench.aws.writes == []
+
+
+async def test_step_that_comes_late_and_sees_nothing_does_not_climb(bench):
+    """Blind after an outage: the weight stays where it is."""
+    bench.metrics.error = ClientError({"Error": {"Code": "Throttling"}}, "GetMetricData")
+    late = datetime.now(UTC) - timedelta(minutes=2)
+
+    result = await bench.run(bench.order(since=late))
+
+    assert result.judgement.verdict is Verdict.INCONCLUSIVE
+    assert bench.aws.writes == []
+
+
+async def test_time_before_the_weight_was_there_is_not_the_steps(bench):
+    """No worker for minutes: the step is watched for its whole time, counted from its weight on."""
+    late = datetime.now(UTC) - timedelta(minutes=2)
+    began = time.monotonic()
+
+    result = await bench.run(bench.order(since=late, min_duration=timedelta(seconds=1)))
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert time.monotonic() - began >= 1
+
+
+async def test_later_attempt_goes_on_with_the_time_that_was_served(bench):
+    """The worker died near the end of a long step: it is not watched all over again."""
+    order = bench.order(min_duration=timedelta(minutes=5))
+    late = order.since - timedelta(minutes=6)
+    await bench.run(order.model_copy(update={"min_duration": timedelta(seconds=0.1)}))
+
+    told = {"since": late.isoformat()}
+    result = await bench.run(order.model_copy(update={"since": late}), heartbeat_details=[told])
+
+    assert result.judgement.verdict is Verdict.PASSED
 
 
 async def test_foreign_weight_stops_the_step_and_is_left_alone(bench):
@@ -331,3 +487,22 @@ async def test_second_run_of_the_same_commit_is_another_holder(bench):
 
     with pytest.raises(ApplicationError, match="somebody else changed"):
         await bench.run(order)
+
+
+@pytest.mark.parametrize("minutes", [5, -5])
+async def test_workers_clock_moves_neither_a_rung_nor_a_lease(bench, minutes):
+    """Both are the server's time: the worker's machine may be five minutes behind, or ahead."""
+    server, began = datetime.now(UTC) + timedelta(minutes=minutes), time.monotonic()
+    until = floor(server - timedelta(seconds=10), 1)
+    order = bench.order(
+        since=server,
+        min_duration=timedelta(seconds=1),
+        progress=Progress(answers_until=until, crashes_until=until),
+    )
+
+    result = await bench.run(order, started_time=server)
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert time.monotonic() - began >= 1
+    left = lease_of(bench).expires - server
+    assert timedelta(seconds=110) < left < timedelta(seconds=130)

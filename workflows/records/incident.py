@@ -101,6 +101,7 @@ def _facts(request: RecordRequest) -> Facts:
         alias=policy.alias,
         expected={names[function]: version for function, version in status.baseline.items()},
         bad={names[function]: version for function, version in status.published.items()},
+        infrastructure=status.infrastructure.staying() if status.infrastructure else "",
         # an abort, or a failure of the machinery, says nothing of the commit
         quarantines=status.outcome is Outcome.ROLLED_BACK,
         bucket=policy.artifact_bucket,

@@ -1,5 +1,7 @@
 """Deploy to staging: publish, then all of staging's traffic at once."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -9,15 +11,16 @@ with workflow.unsafe.imports_passed_through():
 from workflows.failures import failed_as
 from workflows.state import PromotionState
 from workflows.steps.publish import publish_versions, read_aliases, shift
+from workflows.together import together
 
 
 async def deploy_to_staging(state: PromotionState, artifacts: dict[str, Artifact]) -> None:
     """Staging runs the commit, all functions of it."""
     state.enter(Stage.STAGING, "deploy to staging, then test it there")
-    aliases = await read_aliases(state, "staging")
-    versions = await publish_versions(state, "staging", artifacts)
-    for name, alias in aliases.items():
-        await _point(state, name, alias, versions[name])
+    aliases, versions = await together(
+        read_aliases(state, "staging"), publish_versions(state, "staging", artifacts)
+    )
+    await asyncio.gather(*(_point(state, name, aliases[name], versions[name]) for name in aliases))
     state.show(staged_at=workflow.now())
 
 

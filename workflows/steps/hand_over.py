@@ -1,5 +1,7 @@
 """What goes on after a promotion's end, in workflows of their own."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.workflow import ParentClosePolicy
@@ -16,10 +18,11 @@ from workflows.state import SERVICE, SHA, STAGE, VERSION, PromotionState, addres
 
 async def hand_over(state: PromotionState) -> None:
     """The record is being written, and a release that is live is watched; neither is waited for."""
-    await _record(state)
+    starting = [_record(state)]
     # a policy without any item, as all had once, starts none: what was recorded so replays
     if state.status.outcome is Outcome.COMPLETED and state.policy.post_deploy.items():
-        await _watch(state)
+        starting.append(_watch(state))
+    await asyncio.gather(*starting)
 
 
 async def _record(state: PromotionState) -> None:

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import options
 from workflows.failures import failed_as
-from workflows.state import PromotionState
+from workflows.state import Busy, PromotionState
 
 _LONGEST_DRILL, _LOOK_EVERY = timedelta(minutes=3), timedelta(seconds=10)
 
@@ -44,13 +44,19 @@ async def publish_versions(
     return dict(zip(artifacts, versions, strict=True))
 
 
-async def read_aliases(state: PromotionState, environment: str) -> dict[str, AliasState]:
+async def read_aliases(
+    state: PromotionState, environment: str, *, patient: bool = True
+) -> dict[str, AliasState]:
     """The aliases as they stand, keyed by function; each serves exactly one version.
 
     Its own activity, before anything moves: read inside a retried deploy it would return the new
     version, and a rollback would do nothing.
 
-    An alias that is split may be in a rollback drill, which is soon over: it is looked at again.
+    An alias that is split may be in a rollback drill, which is soon over: it is looked at again,
+    if `patient`.
+
+    Raises:
+        Busy: it is split, and that was not to be waited for.
     """
     policy = state.policy
 
@@ -68,6 +74,8 @@ async def read_aliases(state: PromotionState, environment: str) -> dict[str, Ali
             except ActivityError as error:
                 if not failed_as(error, "AliasBusy") or workflow.now() >= until:
                     raise
+                if not patient:
+                    raise Busy(str(error.cause)) from error
                 state.show(
                     next=f"{error.cause}; looked at again until {until:%H:%M:%S} UTC, for it may "
                     "be a rollback drill"

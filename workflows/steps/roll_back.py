@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from release.promotion import AliasState, Stage
 
 from workflows import options
+from workflows.metrics import time_rollback
 from workflows.state import PromotionState
 
 
@@ -25,7 +26,9 @@ async def roll_back(
     state.enter(Stage.ROLLBACK, "all traffic back to the old version")
     # the API first: it is what users meet, and it is also what moved last
     names = sorted(baseline, key=lambda name: name != state.policy.api)
+    began = workflow.now()
     await asyncio.gather(*(_restore(baseline[name], canary.get(name)) for name in names))
+    time_rollback(state.policy.service, "promotion", began)
     if state.policy.shift.strategy is Strategy.CODEDEPLOY and canary:
         # users are back on the old version; what CodeDeploy writes until it has ended is undone
         rolled_back = await _end_deployment(state)

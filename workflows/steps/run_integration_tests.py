@@ -21,7 +21,12 @@ async def run_integration_tests(state: PromotionState) -> None:
     state.enter(Stage.TESTS, "integration tests, then the checklist")
     results = await workflow.execute_activity_method(
         IntegrationTests.run_integration_tests,
-        StagingInput(service=state.policy.service, environment="staging", sha=state.request.sha),
+        StagingInput(
+            service=state.policy.service,
+            environment="staging",
+            sha=state.request.sha,
+            cases=state.policy.contract,
+        ),
         summary="integration tests against staging",
         **options.CHECKS,
     )

@@ -1,4 +1,5 @@
-"""The laptop's front door: the Lambda endpoint, the HTTP APIs, and the workers behind them.
+"""The laptop's front door: the Lambda endpoint, the HTTP APIs, and the workers behind them;
+at the Lambda endpoint's port, CloudFormation too (`infra/local/stacks`).
 
     python -m infra.local.front_door --port P --http staging=PORT --http prod=PORT ...
 
@@ -27,6 +28,8 @@ from infra.local.front_door.lambda_api import LambdaApi
 from infra.local.front_door.routing import Routing
 from infra.local.front_door.server import serve
 from infra.local.front_door.telemetry import Telemetry
+from infra.local.stacks.recreation import Recreation
+from infra.local.stacks.stack_api import PATH, StackApi
 
 _HOST_VARIABLES = ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _ROUTING_SECONDS = 1.0
@@ -38,11 +41,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="of the Lambda endpoint")
     parser.add_argument("--http", type=_pair, action="append", default=[], metavar="ENV=PORT")
     parser.add_argument("--service", required=True)
+    parser.add_argument("--api", default="api", help="the function behind the HTTP APIs")
     parser.add_argument("--control-plane", required=True, metavar="URL")
     parser.add_argument("--code-bucket", required=True)
     parser.add_argument(
         "--runtime-python", type=os.path.abspath, required=True, help="has awslambdaric"
     )
+    parser.add_argument("--schemas", type=Path, default=Path(), help="AWS's, of resource types")
     parser.add_argument("--work-dir", type=os.path.abspath, required=True)
     parser.add_argument("--flush-seconds", type=float, default=1.0)
     parser.add_argument(
@@ -68,14 +73,23 @@ def _client(service: str, endpoint: str | None, region: str) -> Any:
     return boto3.client(service, endpoint_url=endpoint, region_name=region, config=config)
 
 
+def _by_path(prefix: str, special: Any, other: Any) -> Any:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        chosen = special if scope["path"].startswith(prefix) else other
+        await chosen(scope, receive, send)
+
+    return application
+
+
 async def _main(arguments: argparse.Namespace) -> None:
     host = {name: os.environ[name] for name in _HOST_VARIABLES}
     region, plane = host["AWS_REGION"], arguments.control_plane
     control_plane = ControlPlane(
         plane, region, host["AWS_ACCESS_KEY_ID"], host["AWS_SECRET_ACCESS_KEY"]
     )
+    cloudwatch = _client("cloudwatch", os.environ.get("AWS_ENDPOINT_URL_CLOUDWATCH", plane), region)
     telemetry = Telemetry(
-        _client("cloudwatch", os.environ.get("AWS_ENDPOINT_URL_CLOUDWATCH", plane), region),
+        cloudwatch,
         _client("logs", plane, region),
         arguments.flush_seconds,
         arguments.high_resolution,
@@ -86,10 +100,17 @@ async def _main(arguments: argparse.Namespace) -> None:
     settings = WorkerSettings(arguments.runtime_python, host, dict(arguments.worker_env))
     data_plane = DataPlane(routing, code, telemetry, settings)
     applications: dict[int, Any] = {
-        int(port): HttpApi(data_plane, telemetry, arguments.service, environment)
+        int(port): HttpApi(
+            data_plane,
+            telemetry,
+            api_id=f"{arguments.service}-{environment}",
+            function=f"{arguments.service}-{arguments.api}-{environment}",
+        )
         for environment, port in arguments.http
     }
-    applications[arguments.port] = LambdaApi(data_plane, routing, control_plane)
+    stacks = StackApi(control_plane, cloudwatch, Recreation(arguments.schemas))
+    lambda_ = LambdaApi(data_plane, routing, control_plane)
+    applications[arguments.port] = _by_path(PATH, stacks, lambda_)
 
     telemetry.start()
     watching = asyncio.gather(

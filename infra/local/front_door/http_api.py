@@ -25,12 +25,12 @@ class HttpApi:
     """The ASGI application behind one listener."""
 
     def __init__(
-        self, data_plane: DataPlane, telemetry: Telemetry, service: str, environment: str
+        self, data_plane: DataPlane, telemetry: Telemetry, *, api_id: str, function: str
     ) -> None:
         self._data_plane = data_plane
         self._telemetry = telemetry
-        self._api_id = f"{service}-{environment}"
-        self._function = f"{service}-api-{environment}"
+        self._api_id = api_id
+        self._function = function
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
