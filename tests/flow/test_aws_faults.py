@@ -47,9 +47,9 @@ SILENT = EndpointConnectionError(endpoint_url="https://lambda.eu-west-1.amazonaw
 
 async def test_missing_permission_ends_it_at_once_in_one_line(release_system):
     """Trying again grants nothing: the reason names the role, the action and where to grant it."""
-    release_system.aws.fail_updates_with = [DENIED]
+    release_system.aws.fail_updates_with = [DENIED, DENIED]  # staging's aliases, side by side
 
-    handle = await release_system.promote()  # the first write is staging's
+    handle = await release_system.promote()
     with pytest.raises(WorkflowFailureError):
         await handle.result()
 
