@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import temporalio.activity
@@ -101,6 +102,7 @@ class SimulatedWorker:
             activity_id=order.activity_id,
             activity_type=order.activity_type,
             attempt=attempt.number,
+            started_time=datetime.now(UTC),
             workflow_id=execution.id,
             workflow_run_id=execution.run_id,
             heartbeat_details=_over_the_wire(attempt.run.heartbeat_details),
