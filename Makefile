@@ -6,13 +6,19 @@ ENVS := .venv/envs
 TOOLS := $(CURDIR)/$(V)/
 INSTALLED := $(if $(TOOLS),.venv/.installed)
 
-.PHONY: demo test lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback audit-dependencies histories test-interleavings lock clean
+.PHONY: demo test test-faults lint types security-scan coverage bench-price-api soak-price-api bench-rollout bench-rollback audit-dependencies histories test-interleavings lock clean
 
 demo: .venv/.installed
 	$(V)/python starter.py demo $(if $(KEEP),--keep)
 
 test: $(INSTALLED) $(ENVS)/github-api/.installed lint types security-scan
 	$(TOOLS)pytest -q
+
+# kills, outages and wrong clocks against the real worker, several laptop clouds side by side:
+# docs/faults.md. One case again: make test-faults LANES=1 ARGS="-k … --seed …"
+LANES ?= 6
+test-faults: $(INSTALLED)
+	$(TOOLS)pytest -q tests/faults -n $(LANES) --dist worksteal $(ARGS)
 
 lint: $(INSTALLED)
 	$(TOOLS)ruff format --check .

@@ -43,6 +43,7 @@ from activities.one_time_code import OneTimeCodes
 from activities.post_deploy import PostDeploy
 from activities.preflight import Preflight
 from activities.project_checks import ProjectChecks
+from activities.pulse import Pulse
 from activities.quarantine import Quarantine
 from activities.secrets import read_secret
 from activities.shift_step import ShiftSteps
@@ -195,7 +196,7 @@ async def work(client: Client, options: dict[str, Any]) -> None:
             workflows=WORKFLOWS,
             activities=activities(settings, AwsClients.from_environment(), client),
             activity_executor=executor,
-            interceptors=[AwsFaults()],
+            interceptors=[AwsFaults(), Pulse()],
             **options,
         ):
             print("worker ready", flush=True)

@@ -122,7 +122,7 @@ class _Attempt:
 
     def _begin(self) -> str:
         try:
-            self._read_alias(datetime.now(UTC))
+            self._read_alias(self._watching.clock.now())
             return self._find() or self._create()
         except ClientError as error:
             raise translated(error) from error
@@ -174,9 +174,9 @@ class _Attempt:
 
     def _watch(self) -> StepResult:
         watching = self._watching
-        watching.measured_at = datetime.now(UTC)
+        watching.measured_at = watching.clock.now()
         while True:
-            now = datetime.now(UTC)
+            now = watching.clock.now()
             judgement = watching.unless_blind(self._judge, now)
             watching.heartbeat(weight=self._weight)
             if judgement is not None:

@@ -1,6 +1,6 @@
 """One step of the ladder: the weight moves, and is watched until `release` has judged it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -58,7 +58,7 @@ class _Step:
 
     def _climbs_late(self) -> bool:
         order = self._order
-        if datetime.now(UTC) - order.since < _LATE:
+        if self._watching.clock.now() - order.since < _LATE:
             return False
         expected = order.expected
         share = self._traffic.read(expected.function, expected.alias).share_of(order.watched.canary)
@@ -68,7 +68,7 @@ class _Step:
         """Why not to climb; None once it was measured that nothing stands against it."""
         watching = self._watching
         while True:
-            now = datetime.now(UTC)
+            now = watching.clock.now()
             judgement = watching.unless_blind(self._judge_standing_still, now)
             watching.heartbeat()
             if judgement is not None:
@@ -89,7 +89,7 @@ class _Step:
         began = self._began()
         watching.begin(began, self._order.weight)
         while True:
-            now = datetime.now(UTC)
+            now = watching.clock.now()
             judgement = watching.unless_blind(self._judge, now)
             watching.heartbeat(since=began.isoformat())
             if judgement is not None:
@@ -103,7 +103,7 @@ class _Step:
         return StepResult(judgement=judgement, alias=self._alias, progress=progress)
 
     def _move(self) -> datetime:
-        order, now = self._order, datetime.now(UTC)
+        order, now = self._order, self._watching.clock.now()
         self._alias = self._traffic.move(
             ShiftInput(
                 baseline=order.baseline,
@@ -121,7 +121,7 @@ class _Step:
 
         An earlier attempt has said when that was; if it has not, all of the time counts anew.
         """
-        now = datetime.now(UTC)
+        now = self._watching.clock.now()
         if now - self._order.since < _PROMPT:
             return self._order.since
         told = [one for one in activity.info().heartbeat_details if isinstance(one, dict)]
@@ -145,7 +145,9 @@ class _Step:
 
     def _must_tell_the_guard(self) -> bool:
         found = lease.Lease.from_description(self._alias.description)
-        return found is not None and found.ignored != self._lease(datetime.now(UTC)).ignored
+        return (
+            found is not None and found.ignored != self._lease(self._watching.clock.now()).ignored
+        )
 
     def _judge(self, now: datetime) -> StepJudgement | None:
         harm = self._watching.judge(now)

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from temporalio import activity
 from temporalio.exceptions import CancelledError
 
+from activities.clock import ServerClock
 from activities.inputs import StepInput
 from activities.measure import Bucket, Measure
 from activities.watch import AlarmsGoneError, Watch
@@ -27,7 +28,8 @@ class Watching:
         self._order = order
         self._watch, self._measure = Watch(cloudwatch), Measure(cloudwatch)
         self._incident_since: datetime | None = None
-        self.measured_at = datetime.now(UTC)
+        self.clock = ServerClock()
+        self.measured_at = self.clock.now()
         self.progress = order.progress
         self.tested: tuple[Metric, ...] = metrics(order.shift.routes)
         self.look = Looked(timedelta(0), 0, Counts(), Counts())
@@ -96,7 +98,7 @@ class Watching:
         poll = min(_POLL_SECONDS, self._order.bucket_seconds)
         poll = min(poll, left) if left > 0 else poll
         deadline = now + timedelta(seconds=max(poll, 0.05))
-        while (rest := (deadline - datetime.now(UTC)).total_seconds()) > 0:
+        while (rest := (deadline - self.clock.now()).total_seconds()) > 0:
             activity.wait_for_cancelled_sync(min(rest, _HEARTBEAT_SECONDS))
             if activity.is_cancelled():
                 raise CancelledError("the step's watching was cancelled")

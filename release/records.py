@@ -5,6 +5,9 @@ from pydantic import Field
 from release.message import Message
 from release.promotion import Outcome, PromotionRequest, PromotionStatus
 
+QUARANTINE = "quarantine"
+"""Kind of the promotion's own note that its commit could not be quarantined."""
+
 
 class RecordRequest(Message):
     """Everything that is known of a promotion at its end."""

@@ -7,6 +7,8 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+from release.pulse import PULSE
+
 with workflow.unsafe.imports_passed_through():
     from activities.aws_faults import FaultKind
 
@@ -31,11 +33,13 @@ BUILD: dict[str, Any] = {
 }
 AWS_CALL: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "retry_policy": _RETRIES,
 }
 ADMISSION: dict[str, Any] = {
     # what was rolled back must not slip in while its record is down: it is waited for instead
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(hours=2),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1),
@@ -57,10 +61,12 @@ LANE: dict[str, Any] = {
 }
 NOTICE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=2),
 }
 PROOF: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(seconds=60),  # somebody waits for the answer
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1),
@@ -81,6 +87,7 @@ RECORD: dict[str, Any] = {
     # an hour without DynamoDB or GitHub only makes the record late; what can never be raises
     # an error that is not retried
     "start_to_close_timeout": timedelta(minutes=2),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=2)
     ),
@@ -88,6 +95,7 @@ RECORD: dict[str, Any] = {
 ROLLBACK: dict[str, Any] = {
     # never gives up: a rollback that stops trying leaves users on the bad version
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": PULSE,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
     ),

@@ -22,6 +22,7 @@ from workflows.records.deployment import production_deployment, staging_deployme
 from workflows.records.github import github_deployment
 from workflows.records.incident import write_incident
 from workflows.records.notice import tell_the_end
+from workflows.records.quarantine import owed_quarantine
 from workflows.records.tag import tag
 
 PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
@@ -33,6 +34,7 @@ PARTS: tuple[Callable[[RecordRequest], Awaitable[Kept | None]], ...] = (
     production_deployment,
     staging_deployment,
     keep_audit,
+    owed_quarantine,
 )
 """Written side by side, so that none waits for another; None where there is nothing to write."""
 

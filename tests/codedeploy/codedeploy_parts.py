@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -331,6 +332,8 @@ class Running:
         self, threads: ThreadPoolExecutor, activity: Callable[[Any], Any], order: Any
     ) -> None:
         self.environment = ActivityEnvironment()
+        info = self.environment.info
+        self.environment.info = replace(info, started_time=datetime.now(UTC))
         self.heartbeats: list[Any] = []
         self.dies_at_heartbeat: Callable[[Any], bool] = lambda _: False
         self.environment.on_heartbeat = self._heartbeat

@@ -8,7 +8,9 @@ from temporalio.exceptions import ApplicationError
 
 from release.lease import Hand, Note
 from release.promotion import Outcome, Stage
+from release.records import RecordResult
 from release.verdict import CheckResult, Verdict
+from tests.flow.conftest import SHA
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -119,7 +121,7 @@ async def test_abort_quarantines_nothing(release_system):
 
 
 async def test_rollback_does_not_wait_for_the_quarantine(release_system):
-    """The store is away: the old version is back all the same, and the record says what is not."""
+    """The store is away: the old version is back all the same, and the record makes up for it."""
     script = release_system.script
     script.quarantine_error = ApplicationError("no table", non_retryable=True)
     script.judge = lambda order: script.judgement(Verdict.FAILED, "worse")
@@ -130,6 +132,13 @@ async def test_rollback_does_not_wait_for_the_quarantine(release_system):
     assert result.outcome is Outcome.ROLLED_BACK
     assert release_system.aws.serves() == {OLD: 1}
     assert any("no table" in record.text for record in (await release_system.status(handle)).inbox)
+    record = release_system.environment.client.get_workflow_handle(
+        f"record/crypto-watch/{SHA[:12]}/{handle.first_execution_run_id[-8:]}",
+        result_type=RecordResult,
+    )
+    kept = {part.what: part.done for part in (await record.result()).kept}
+    assert kept["quarantine"]
+    assert SHA in script.quarantined
 
 
 async def test_intervention_stands_in_the_next_promotions_record(release_system):

@@ -141,7 +141,7 @@ class Bench:
     async def run(self, order: StepInput, **info):
         """The activity's result, in a thread as in the worker."""
         environment = ActivityEnvironment()
-        environment.info = replace(environment.info, **info)
+        environment.info = replace(environment.info, **{"started_time": datetime.now(UTC)} | info)
         environment.on_heartbeat = lambda *details: self.beats.append(details[0])
         steps = ShiftSteps(self.traffic, self.metrics)
         with ThreadPoolExecutor(1) as thread:
@@ -487,3 +487,22 @@ async def test_second_run_of_the_same_commit_is_another_holder(bench):
 
     with pytest.raises(ApplicationError, match="somebody else changed"):
         await bench.run(order)
+
+
+@pytest.mark.parametrize("minutes", [5, -5])
+async def test_workers_clock_moves_neither_a_rung_nor_a_lease(bench, minutes):
+    """Both are the server's time: the worker's machine may be five minutes behind, or ahead."""
+    server, began = datetime.now(UTC) + timedelta(minutes=minutes), time.monotonic()
+    until = floor(server - timedelta(seconds=10), 1)
+    order = bench.order(
+        since=server,
+        min_duration=timedelta(seconds=1),
+        progress=Progress(answers_until=until, crashes_until=until),
+    )
+
+    result = await bench.run(order, started_time=server)
+
+    assert result.judgement.verdict is Verdict.PASSED
+    assert time.monotonic() - began >= 1
+    left = lease_of(bench).expires - server
+    assert timedelta(seconds=110) < left < timedelta(seconds=130)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import time_machine
 from greenlet import getcurrent, greenlet
@@ -55,12 +56,16 @@ class Clockwork:
         self._hub = getcurrent()
         self._travel = time_machine.travel(self.now, tick=False)
         self._traveller: Any = None
+        # what runs on a clock of its own in the product; time_machine leaves it alone
+        self._monotonic = patch("time.monotonic", lambda: self.now - START)
 
     def __enter__(self) -> "Clockwork":
         self._traveller = self._travel.start()
+        self._monotonic.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._monotonic.stop()
         self._travel.stop()
 
     def tell(self, line: str) -> None:

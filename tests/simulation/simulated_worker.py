@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import temporalio.activity
@@ -103,6 +104,7 @@ class SimulatedWorker:
             attempt=attempt.number,
             workflow_id=execution.id,
             workflow_run_id=execution.run_id,
+            started_time=datetime.fromtimestamp(self.clock.now, UTC),
             heartbeat_details=_over_the_wire(attempt.run.heartbeat_details),
             retry_policy=RetryPolicy.from_proto(order.retry_policy),
         )

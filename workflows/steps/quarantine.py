@@ -6,6 +6,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.inputs import AliasInput, QuarantineCheckInput, QuarantineInput, ReconcileInput
     from activities.quarantine import Quarantine
+    from release.records import QUARANTINE
 
 from workflows import options
 from workflows.state import PromotionState
@@ -37,7 +38,10 @@ async def refuse_quarantined(state: PromotionState) -> None:
 
 
 async def quarantine(state: PromotionState, reason: str) -> None:
-    """The commit is refused from now on. The old version is back already: this blocks nothing."""
+    """The commit is refused from now on. The old version is back already: this blocks nothing.
+
+    What cannot be written is noted, and owed by the record: `workflows/records/quarantine.py`.
+    """
     request = state.request
     try:
         await workflow.execute_activity_method(
@@ -54,4 +58,4 @@ async def quarantine(state: PromotionState, reason: str) -> None:
             **options.AWS_CALL,
         )
     except ActivityError as failure:
-        state.note("quarantine", "the promotion", f"{failure.cause or failure}", "")
+        state.note(QUARANTINE, "the promotion", f"{failure.cause or failure}", "")
