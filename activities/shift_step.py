@@ -17,6 +17,8 @@ from release.promotion import StepJudgement
 from release.verdict import Verdict
 
 _RENEW_EVERY = lease.DURATION / 4
+_PROMPT = timedelta(seconds=5)
+"""A weight that is there so soon after it was ordered was there from then on."""
 _LATE = timedelta(seconds=30)
 """A step that begins so long after it was ordered looks again before it climbs: with a call that
 takes its longest, no weight grows on what was seen more than 90 s before."""
@@ -120,7 +122,7 @@ class _Step:
         An earlier attempt has said when that was; if it has not, all of the time counts anew.
         """
         now = self._watching.clock.now()
-        if now - self._order.since < _LATE:
+        if now - self._order.since < _PROMPT:
             return self._order.since
         told = [one for one in activity.info().heartbeat_details if isinstance(one, dict)]
         since = told[-1].get("since") if told else None

@@ -48,7 +48,7 @@ class Inbox:
     def __init__(self, state: PromotionState) -> None:
         self._state = state
         self._proofs = 0
-        self._proving: set[str] = set()
+        self._proving: dict[str, int] = {}  # by whom: the number of the proof
 
     async def approve(self, payload: Any) -> str | None:
         """One approver's yes, or one that GitHub has."""
@@ -86,11 +86,12 @@ class Inbox:
         if self._proofs >= MOST_PROOFS:
             return f"{MOST_PROOFS} proofs were checked for this promotion; abort it and ask why"
         self._proofs += 1
-        self._proving.add(key)
-        try:
-            return await prove(self._state, decision, self._proofs)
-        finally:
-            self._proving.discard(key)
+        number = self._proving[key] = self._proofs
+        proved = await prove(self._state, decision, number)
+        if self._proving.get(key) != number:
+            return "it was withdrawn while its proof was checked"
+        del self._proving[key]
+        return proved
 
     def _vote(self, decision: Decision, proved: Proved) -> str | None:
         """The vote counts, if it still may: a proof takes time, in which things can change."""
@@ -215,6 +216,8 @@ class Inbox:
         return None
 
     def _withdraw_vote(self, withdrawal: Withdrawal) -> str | None:
+        if self._proving.pop(withdrawal.by, None) is not None:
+            return None  # what is being proved will not count
         if self._state.votes.pop(withdrawal.by, None) is None:
             return f"{withdrawal.by} has not approved"
         return None

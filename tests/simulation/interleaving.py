@@ -242,7 +242,8 @@ class _Director:
         while True:
             if run.closed_at == 0.0 and run.promotion.closed:
                 run.closed_at = self.clock.now
-            quiet_since = max(run.closed_at, run.weather.last_end)
+            back = max((end for _, end in run.worker_down), default=0.0)
+            quiet_since = max(run.closed_at, run.weather.last_end, back)
             is_quiet = run.closed_at and self.clock.now > quiet_since + SETTLED
             if is_quiet and self._is_recorded():
                 return

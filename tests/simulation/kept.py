@@ -11,6 +11,7 @@ from tests.simulation.plan import (
     Say,
     Terminate,
     WorkerDies,
+    WorkerFreezes,
 )
 
 FOUND: tuple[Plan, ...] = (
@@ -67,6 +68,20 @@ FOUND: tuple[Plan, ...] = (
             Happening("check_code", 0.1, Cancel()),
             Happening("check_code", 0.0, Say("approve", ({"approver": "bob", "code": "x"},), True)),
         ),
+    ),
+    # withdrawn while its one-time code was checked, an approval counted all the same
+    Plan(
+        seed=10969989,
+        needs_codes=True,
+        happenings=(Happening("check_code", 2.0, Say("withdraw", ({"by": "alice"},))),),
+    ),
+    # sixteen seconds before the weight was there counted as time of the bake
+    Plan(
+        seed=24687388,
+        shift="all_at_once",
+        sign_off_after=20.0,
+        approve_after=0.0,
+        happenings=(Happening("monitor", 0.1, WorkerFreezes(100.0)),),
     ),
 )
 """Each was found by a search, and what it found was mended."""

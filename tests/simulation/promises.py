@@ -427,6 +427,9 @@ def _costs(what: object) -> float:
             if is_malformed and name not in ("abort", "pause", "resume"):
                 return 0
             first = payloads[0] if payloads else {}
-            passed = not isinstance(first, dict) or first.get("passed", True)
-            return 0 if name in _HARMLESS_MESSAGES and passed else 2
+            if not isinstance(first, dict):
+                return 2
+            if first.get("code"):  # while one proof is checked another one is refused
+                return 2
+            return 0 if name in _HARMLESS_MESSAGES and first.get("passed", True) else 2
     return 2

@@ -105,6 +105,7 @@ class SimulatedWorker:
             started_time=datetime.now(UTC),
             workflow_id=execution.id,
             workflow_run_id=execution.run_id,
+            started_time=datetime.fromtimestamp(self.clock.now, UTC),
             heartbeat_details=_over_the_wire(attempt.run.heartbeat_details),
             retry_policy=RetryPolicy.from_proto(order.retry_policy),
         )
