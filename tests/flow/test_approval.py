@@ -284,10 +284,9 @@ async def test_endless_changes_of_mind_end(release_system):
 async def test_newer_promotion_supersedes_one_that_waits(release_system):
     """The older ends and says by what; the newer one tells it when it asks for approval itself."""
     handle = await release_system.promote_to_approval()
-    async with asyncio.timeout(20):  # it is told beside the question
-        while not release_system.script.superseding:
-            await asyncio.sleep(0.02)
-    assert release_system.script.superseding[0].sha == "a" * 40
+    told = release_system.script.superseding
+    await release_system.until(handle, lambda _: bool(told))  # beside the question
+    assert told[0].sha == "a" * 40
 
     await handle.signal("supersede", {"by": "promotion/crypto-watch/bbb", "version": "1.2.4"})
 

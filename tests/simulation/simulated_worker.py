@@ -102,7 +102,6 @@ class SimulatedWorker:
             activity_id=order.activity_id,
             activity_type=order.activity_type,
             attempt=attempt.number,
-            started_time=datetime.now(UTC),
             workflow_id=execution.id,
             workflow_run_id=execution.run_id,
             started_time=datetime.fromtimestamp(self.clock.now, UTC),
