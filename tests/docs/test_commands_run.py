@@ -24,7 +24,7 @@ OF_A_PROMOTION = {
 # second: the command has found what it needs, and says why there is nothing to do. Where that
 # depends on how far the promotion has come meanwhile, any reason will do.
 REASONS = {
-    "waive": "only an inconclusive item can be waived",
+    "waive": "refused: ",  # nothing is open: no item, no change of the stack
     "withdraw": "no ",
     "resume": "not paused",
     "finish-now": "no traffic is being shifted",

@@ -101,7 +101,7 @@ async def test_environment_serves_prices_before_and_after_a_restart(
     assert len(set(keys)) == 2
     assert report.alarms == [
         f"crypto-watch-backend-prod-{name}"
-        for name in ("lambda-errors", "api-5xx", "lambda-throttles")
+        for name in ("api-5xx", "lambda-errors", "lambda-throttles")
     ]
     check_service(cloud, keys[0])
 

@@ -15,6 +15,8 @@ from temporalio.worker import Worker
 from activities.build import Build
 from activities.deploy import Deploy
 from activities.deployments import Deployments
+from activities.lane import Lanes
+from activities.pulse import Pulse
 from activities.quarantine import Quarantine
 from activities.traffic import Traffic
 from settings import task_queue
@@ -25,6 +27,7 @@ from tests.rollback.production_parts import Production
 from tests.service.service_parts import new_table
 from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.incident import IncidentWorkflow
+from workflows.production_lane import ProductionLaneWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -68,6 +71,7 @@ async def release_system(
     s3, dynamodb = production.client("s3"), production.client("dynamodb")
     traffic = script.traffic = Traffic(production.lambda_)
     quarantine = Quarantine(dynamodb, repository.folder, production.lambda_)
+    lanes = Lanes(temporal.client, repository.folder)
     with ThreadPoolExecutor(8) as threads:
         async with Worker(
             temporal.client,
@@ -78,6 +82,7 @@ async def release_system(
                 DeploymentRecordWorkflow,
                 RollbackWorkflow,
                 IncidentWorkflow,
+                ProductionLaneWorkflow,
             ],
             activities=[
                 Build(repository.folder, s3).build_artifacts,
@@ -105,11 +110,17 @@ async def release_system(
                 script.disarm_alarms,
                 script.shift_step,
                 script.export_audit,
+                lanes.join_lane,
+                lanes.find_gone,
+                script.find_moving,
+                script.compare_commits,
             ],
             activity_executor=threads,
+            interceptors=[Pulse()],
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
             workflow_failure_exception_types=[Exception],
         ):
+            await system.open_lane()
             yield system
     await end_records(temporal)
 

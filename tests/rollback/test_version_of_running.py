@@ -72,5 +72,6 @@ async def test_version_by_hand_that_a_running_promotion_has_is_refused(promote, 
 
     refused = await promote(second, "--version", "1.5.0")
 
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"error: --version 1.5.0 is taken: {first[:12]} has it\n"
+    said = f"--version 1.5.0 is taken: {first[:12]} has it"
+    assert (refused.returncode, json.loads(refused.stdout)["error"]) == (2, said)
+    assert refused.stderr == f"error: {said}\n"

@@ -34,8 +34,10 @@ from activities.github_deployment import GitHubDeployments
 from activities.github_issues import GitHubIssues
 from activities.github_release import GitHubRelease
 from activities.integration_tests import IntegrationTests
+from activities.lane import Lanes
 from activities.notify import Notify, Patience
 from activities.one_time_code import OneTimeCodes
+from activities.pulse import Pulse
 from activities.secrets import read_secret
 from activities.staging import Staging
 from release.channels import Channel, ChannelKind
@@ -105,6 +107,7 @@ class World:
         ]
         traffic, deploy = script.traffic, Deploy(self.system.aws)
         own = [traffic.record_baseline, traffic.shift_traffic, traffic.roll_back]
+        lanes = Lanes(self.system.environment.client, Path("no repository"))
         with ThreadPoolExecutor(8) as threads:
             async with Worker(
                 self.system.environment.client,
@@ -116,9 +119,12 @@ class World:
                     IncidentWorkflow,
                     DeploymentRecordWorkflow,
                 ],
-                activities=[*scripted, *self.real, *own, deploy.publish_version],
+                activities=[
+                    *(*scripted, *self.real, *own, deploy.publish_version),
+                    lanes.join_lane,
+                ],
                 activity_executor=threads,
-                interceptors=[AwsFaults()],
+                interceptors=[AwsFaults(), Pulse()],
                 workflow_failure_exception_types=[Exception],
             ):
                 yield
