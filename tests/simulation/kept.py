@@ -83,6 +83,16 @@ FOUND: tuple[Plan, ...] = (
         approve_after=0.0,
         happenings=(Happening("monitor", 0.1, WorkerFreezes(100.0)),),
     ),
+    # an announcement whose answer was lost was made again as another one
+    Plan(
+        seed=22136945,
+        sign_off_after=0.0,
+        approve_after=40.0,
+        happenings=(
+            Happening("checklist", 0.0, Say("approve", ({"approver": "dora"},), is_update=True)),
+            Happening("admit_request", 0.1, Bad("slack", Trouble.SLOW, 100.0)),
+        ),
+    ),
 )
 """Each was found by a search, and what it found was mended."""
 
