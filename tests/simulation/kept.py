@@ -126,10 +126,9 @@ SEES: dict[str, Plan] = {
         happenings=(Happening("disarm_alarms", 0.0, Say("abort", ({"by": "alice"},))),)
     ),
     "a rollback gives up": Plan(
-        seed=6560,
         happenings=(
-            Happening("monitor", 2.0, Bad("lambda", Trouble.THROTTLED, 60.0)),
-            Happening("monitor", 31.7, Cancel()),
+            Happening("traffic shift", 60.0, Say("abort", ({"by": "alice"},))),
+            Happening("roll_back", 0.0, Bad("lambda", Trouble.DOWN, 60.0)),
         ),
     ),
     "a refusal leaves no trace": Plan(happenings=(Happening("build", 0.0, Say("waive", (5,))),)),
