@@ -1,7 +1,7 @@
 """One thing told to the channels that want to hear it, from whichever workflow."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -27,12 +27,23 @@ class About:
     address: str = ""
 
 
-async def send(policy: Policy, about: About, event: Event, title: str, text: str) -> list[Delivery]:
+async def send(
+    policy: Policy,
+    about: About,
+    event: Event,
+    title: str,
+    text: str,
+    *,
+    first_sent: datetime | None = None,
+) -> list[Delivery]:
     """What became of the notice, channel by channel; never raises for one that is down.
 
-    It may take two minutes: whoever must not wait sends aside.
+    It may take two minutes: whoever must not wait sends aside. Sent again, with the time of the
+    first try, it is the same notice.
     """
     order = _order(policy, about, event, title, text)
+    if first_sent is not None:
+        order = order.model_copy(update={"at": first_sent})
     return await _send(order) if order.channels else []
 
 

@@ -67,6 +67,7 @@ class PromotionState:
         self.aborted: Abort | None = None
         self.rollback_target: dict[str, str] = {}
         self.last_drill = ""
+        self.announced_at: datetime | None = None
         self.asked_for: Answers | None = None
         self.counted_reviews: list[str] = []
         self.temporal_ui = ""

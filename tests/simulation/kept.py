@@ -83,6 +83,16 @@ FOUND: tuple[Plan, ...] = (
         approve_after=0.0,
         happenings=(Happening("monitor", 0.1, WorkerFreezes(100.0)),),
     ),
+    # an announcement whose answer was lost was made again as another one
+    Plan(
+        seed=22136945,
+        sign_off_after=0.0,
+        approve_after=40.0,
+        happenings=(
+            Happening("checklist", 0.0, Say("approve", ({"approver": "dora"},), is_update=True)),
+            Happening("admit_request", 0.1, Bad("slack", Trouble.SLOW, 100.0)),
+        ),
+    ),
 )
 """Each was found by a search, and what it found was mended."""
 
@@ -116,10 +126,9 @@ SEES: dict[str, Plan] = {
         happenings=(Happening("disarm_alarms", 0.0, Say("abort", ({"by": "alice"},))),)
     ),
     "a rollback gives up": Plan(
-        seed=6560,
         happenings=(
-            Happening("monitor", 2.0, Bad("lambda", Trouble.THROTTLED, 60.0)),
-            Happening("monitor", 31.7, Cancel()),
+            Happening("traffic shift", 60.0, Say("abort", ({"by": "alice"},))),
+            Happening("roll_back", 0.0, Bad("lambda", Trouble.DOWN, 60.0)),
         ),
     ),
     "a refusal leaves no trace": Plan(happenings=(Happening("build", 0.0, Say("waive", (5,))),)),

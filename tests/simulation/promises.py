@@ -400,7 +400,8 @@ def _at(run: Run, at: float) -> str:
     return f"{at - START:.1f} s"
 
 
-_HARMLESS_MESSAGES = {"approve", "resume", "sign_off"}
+# not a sign-off: made again, it is another answer, for which nobody has approved yet
+_HARMLESS_MESSAGES = {"approve", "resume"}
 
 
 def _is_harmless(plan: plans.Plan) -> bool:

@@ -14,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.aws_retries import AwsFaults
+from release.pulse import PULSE
 from tests.simulation.clockwork import Clockwork, Process
 from tests.simulation.temporal_server import CONVERTER, FAILURES, ActivityRun
 
@@ -47,6 +48,7 @@ class Attempt:
     process: Process | None = None
     is_beating: bool = False
     details: tuple[Any, ...] = ()
+    is_shielded: bool = False  # a cancellation waits for its end: activities/pulse.py
 
 
 @dataclass
@@ -65,6 +67,9 @@ class SimulatedWorker:
         """The attempt runs until it first waits."""
         attempt = Attempt(run, number, Cancellation(self.clock))
         self.running.append(attempt)
+        if run.order.heartbeat_timeout.ToTimedelta() == PULSE:
+            attempt.is_shielded = True
+            self._pulse(attempt)
         name = f"{run.order.activity_type}/{run.order.seq}/{number}"
         self.clock.spawn(
             name,
@@ -128,6 +133,16 @@ class SimulatedWorker:
         attempt.is_beating = True
         self.clock.after(self.clock.delay(0.02, 1.0), lambda: self._beat(attempt))
 
+    def _pulse(self, attempt: Attempt) -> None:
+        """The worker beats for it, as long as both live."""
+
+        def beat() -> None:
+            if attempt in self.running:
+                self._beat(attempt)
+                self.clock.after(PULSE.total_seconds() / 5, beat)
+
+        self.clock.after(0, beat)
+
     def _beat(self, attempt: Attempt) -> None:
         attempt.is_beating = False
         process = attempt.process
@@ -138,13 +153,16 @@ class SimulatedWorker:
         answer = attempt.run.beat(attempt.number, attempt.details)
         if answer and not attempt.cancellation.is_requested:
             attempt.cancellation.is_requested = True
-            self.clock.interrupt(process, CancelledError(answer))
+            if not attempt.is_shielded:
+                self.clock.interrupt(process, CancelledError(answer))
 
     def _over(self, attempt: Attempt, outcome: Any) -> None:
         self.running.remove(attempt)
         run, number = attempt.run, attempt.number
         if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
             raise outcome
+        if attempt.is_shielded and attempt.cancellation.is_requested:
+            outcome = CancelledError("the call has ended")
         if isinstance(outcome, CancelledError) and attempt.cancellation.is_requested:
             report = lambda: run.cancelled(number)  # noqa: E731
         elif isinstance(outcome, Exception):

@@ -232,6 +232,8 @@ class Execution:
         """
         jobs = []
         for command in found:
+            if command.HasField("cancel_signal_workflow"):
+                jobs += _unsent(command.cancel_signal_workflow.seq, commands)
             if not command.HasField("request_cancel_activity"):
                 continue
             seq = command.request_cancel_activity.seq
@@ -321,6 +323,9 @@ class Execution:
             self.deliver(job)
 
         self.clock.after(self.clock.delay(0.005, 0.5), arrive)
+
+    def _on_cancel_signal_workflow(self, _: Any, __: Any) -> None:
+        """One that was sent is on its way: nothing calls it back."""
 
     def _on_upsert_workflow_search_attributes(self, order: Any, _: Any) -> None:
         found = {
@@ -585,6 +590,21 @@ def _resolved(seq: int, **result: Any) -> WorkflowActivationJob:
     else:
         answer.cancelled.failure.CopyFrom(result["cancelled"])
     return job
+
+
+def _unsent(seq: int, commands: list[Any]) -> list[WorkflowActivationJob]:
+    """A signal that is called off in the task that made it is never sent."""
+    kind = "signal_external_workflow_execution"
+    new = [c for c in commands if c.HasField(kind) and getattr(c, kind).seq == seq]
+    if not new:
+        return []
+    commands.remove(new[0])
+    job = WorkflowActivationJob()
+    answer = job.resolve_signal_external_workflow
+    answer.seq = seq
+    answer.failure.message = "Signal was cancelled before being sent"
+    answer.failure.canceled_failure_info.SetInParent()
+    return [job]
 
 
 def _wrapped(order: Any, cause: Failure, state: int) -> Failure:

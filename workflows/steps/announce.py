@@ -66,7 +66,11 @@ async def announce(state: PromotionState) -> list[CheckResult]:
             "first sign of harm all of it goes back to the version that runs now.",
         ]
     )
-    deliveries = await notify(state, Event.ANNOUNCED, title, text)
+    # tried again where no answer came: a channel that has it already knows it by its time
+    state.announced_at = state.announced_at or workflow.now()
+    deliveries = await send(
+        state.policy, _about(state), Event.ANNOUNCED, title, text, first_sent=state.announced_at
+    )
     good = [delivery.channel for delivery in deliveries if delivery.delivered]
     bad = [f"{one.channel}: {one.reason}" for one in deliveries if not one.delivered]
     if not deliveries:
