@@ -146,8 +146,8 @@ class Plan:
     happenings: tuple[Happening, ...] = ()
 
 
-# a good one fails never: of those that fail as rarely as the old one, chance alone rolls back one of
-# a hundred, as the judgement is made to (bench/rollout)
+# a good one never fails: where it fails as rarely as the old one, chance alone rolls back one of a
+# hundred, as the judgement is made to (bench/rollout)
 QUALITIES = {"good": 0.0, "bad": 0.5, "crashes": 0.5, "unclear": 0.012}
 
 SHIFTS = {
