@@ -146,7 +146,9 @@ class Plan:
     happenings: tuple[Happening, ...] = ()
 
 
-QUALITIES = {"good": 0.002, "bad": 0.5, "crashes": 0.5, "unclear": 0.012}
+# a good one never fails: where it fails as rarely as the old one, chance alone rolls back one of a
+# hundred, as the judgement is made to (bench/rollout)
+QUALITIES = {"good": 0.0, "bad": 0.5, "crashes": 0.5, "unclear": 0.012}
 
 SHIFTS = {
     "linear": 'strategy = "linear"\nstep = 0.25\nevery = "30s"\nbake = "4m"\n',
