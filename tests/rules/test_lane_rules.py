@@ -56,6 +56,7 @@ def drained(lane: Lane, now: datetime = NOW) -> list[Claim]:
     return order
 
 
+@settings(deadline=None)
 @given(st.permutations(range(20)), st.lists(PRIORITIES, min_size=20, max_size=20))
 def test_twenty_in_any_order_get_in_by_policy_and_none_is_lost(numbers, priorities):
     """Hotfixes first, each kind by when it was ready; the one that was in already stays in."""
