@@ -20,7 +20,6 @@ from activities.inputs import (
     ArmInput,
     AuditInput,
     BuildInput,
-    CheckRunsInput,
     ChecksInput,
     Compared,
     CompareInput,
@@ -48,14 +47,11 @@ from bench.orchestration.world import ARTIFACT, World
 from release.audit_export import AuditRecord
 from release.change_set import InfrastructurePlan
 from release.channels import Delivery
-from release.check_runs import CheckRun, CheckRuns
 from release.deployment import Deployment
 from release.drill import DrillResult
 from release.lease import Note
 from release.promotion import Artifact, Counts, PromotionRequest, StepJudgement
 from release.verdict import CheckResult, Verdict
-
-_CHECKS_OF_CI = ("tests", "coverage", "lint", "types", "security-scan")
 
 
 def _passed(name: str) -> CheckResult:
@@ -115,22 +111,6 @@ class Answers:
     @activity.defn
     async def run_project_checks(self, order: ProjectChecksInput) -> list[CheckResult]:
         return [_passed(name) for name in order.checks]
-
-    @activity.defn
-    async def read_check_runs(self, order: CheckRunsInput) -> CheckRuns:
-        runs = tuple(
-            CheckRun(
-                id=number,
-                sha=order.sha,
-                name=name,
-                status="completed",
-                conclusion="success",
-                url=f"https://github.example/{name}",
-                app="github-actions",
-            )
-            for number, name in enumerate(_CHECKS_OF_CI)
-        )
-        return CheckRuns(sha=order.sha, runs=runs, read_at=datetime.now(UTC))
 
     @activity.defn
     async def preflight(self, order: PreflightInput) -> list[CheckResult]:

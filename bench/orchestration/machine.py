@@ -12,13 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SEARCH_ATTRIBUTES = (
-    "ReleaseService",
-    "ReleaseSha",
-    "ReleaseVersion",
-    "ReleaseStage",
-    "ReleaseOutcome",
-)
+from release.search_attributes import SEARCH_ATTRIBUTES
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -72,7 +72,7 @@ from activities.traffic import Traffic
 from release.audit_export import AuditRecord
 from release.change_set import InfrastructurePlan, ResourceChange
 from release.channels import Channel, Delivery, DeliveryOutcome
-from release.check_runs import CheckRun, CheckRuns
+from release.check_runs import CheckRuns
 from release.deployment import Deployment
 from release.drill import DrillResult
 from release.github import EnvironmentReview
@@ -90,7 +90,9 @@ from release.promotion import (
     StepJudgement,
 )
 from release.proof import CodeResult, CodeVerdict
+from release.search_attributes import SEARCH_ATTRIBUTES
 from release.verdict import CheckResult, Verdict
+from tests.green_checks import green_checks
 from workflows.deployment_record import DeploymentRecordWorkflow
 from workflows.drill import RollbackDrillWorkflow
 from workflows.incident import IncidentWorkflow
@@ -102,7 +104,6 @@ from workflows.rollback import RollbackWorkflow
 
 ROOT = Path(__file__).parents[2]
 SHA = "a" * 40
-NAMES = ("ReleaseService", "ReleaseSha", "ReleaseVersion", "ReleaseStage", "ReleaseOutcome")
 
 
 class RecordingLambda:
@@ -302,19 +303,7 @@ class Script:
 
     @activity.defn
     async def read_check_runs(self, order: CheckRunsInput) -> CheckRuns:
-        runs = tuple(
-            CheckRun(
-                id=number,
-                sha=order.sha,
-                name=name,
-                status="completed",
-                conclusion="success",
-                url=f"https://github.example/{name}",
-                app="github-actions",
-            )
-            for number, name in enumerate(("tests", "coverage", "lint", "types", "security-scan"))
-        )
-        return CheckRuns(sha=order.sha, runs=runs, read_at=datetime(2026, 1, 1, tzinfo=UTC))
+        return green_checks(order.sha)
 
     def _check(self, name: str) -> CheckResult:
         self.measured.append(name)
@@ -622,7 +611,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_log_level="error",
         data_converter=pydantic_data_converter,
         identity="release-system",  # and not pid@host: recorded histories say nothing of a machine
-        search_attributes=[SearchAttributeKey.for_keyword(name) for name in NAMES],
+        search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
         dev_server_extra_args=[
             *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
             *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),

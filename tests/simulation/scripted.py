@@ -31,7 +31,7 @@ from activities.inputs import (
 from activities.release_inputs import ChangelogInput, IssueInput, TagInput
 from release.audit_export import AuditRecord
 from release.channels import Delivery, DeliveryOutcome
-from release.check_runs import CheckRun, CheckRuns
+from release.check_runs import CheckRuns
 from release.deployment import Deployment
 from release.drill import DrillResult
 from release.incident import Facts, Stored
@@ -40,6 +40,7 @@ from release.lease import Note
 from release.promotion import Artifact, PromotionRequest
 from release.proof import CodeResult, CodeVerdict
 from release.verdict import CheckResult, Verdict
+from tests.green_checks import green_checks
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.cloud import Client
 from tests.simulation.plan import Plan
@@ -138,19 +139,7 @@ class Scripted:
     @activity.defn
     def read_check_runs(self, order: CheckRunsInput) -> CheckRuns:
         self._use("github")
-        runs = tuple(
-            CheckRun(
-                id=number,
-                sha=order.sha,
-                name=name,
-                status="completed",
-                conclusion="success",
-                url=f"https://github.example/{name}",
-                app="github-actions",
-            )
-            for number, name in enumerate(("tests", "coverage", "lint", "types", "security-scan"))
-        )
-        return CheckRuns(sha=order.sha, runs=runs, read_at=_AT)
+        return green_checks(order.sha)
 
     @activity.defn
     def check_code(self, order: CodeInput) -> CodeResult:
