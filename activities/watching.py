@@ -113,7 +113,7 @@ class Watching:
         for bucket in crashes:
             self._add(bucket, order.crash_bucket_seconds)
         for bucket in answers:
-            self._add(bucket, order.bucket_seconds)
+            self._add(self._of_production(bucket), order.bucket_seconds)
             step_back = test.tick(self.tested)
         ends = {
             "answers_until": _end(answers, order.bucket_seconds, progress.answers_until),
@@ -121,6 +121,18 @@ class Watching:
         }
         self.progress = progress.model_copy(update=ends)
         return step_back and order.weight < 1
+
+    def _of_production(self, bucket: Bucket) -> Bucket:
+        """What a version without a weight answered were the smoke test's requests: they say nothing
+        of production, and at weight 0 each slow one of them would weigh like a proof.
+        """
+        if any(weight and since <= bucket.start for since, weight in self.progress.weights):
+            return bucket
+        alone = {
+            metric: pair._replace(canary_exposed=0, canary_events=0)
+            for metric, pair in bucket.pairs.items()
+        }
+        return bucket._replace(pairs=alone)
 
     def _add(self, bucket: Bucket, seconds: int) -> None:
         weight = self._weight_during(bucket.start, bucket.start + timedelta(seconds=seconds))

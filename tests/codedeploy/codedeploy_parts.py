@@ -351,7 +351,7 @@ class Running:
 
     def has_judged(self) -> bool:
         """Whether it has counted requests."""
-        return any(isinstance(b, dict) and b["canary"].requests for b in self.heartbeats)
+        return any(isinstance(b, dict) and b["baseline"].requests for b in self.heartbeats)
 
     def cancel(self, **why: bool) -> None:
         self.environment.cancel(ActivityCancellationDetails(**why))

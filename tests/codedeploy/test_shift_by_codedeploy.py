@@ -166,7 +166,9 @@ def test_worse_version_is_stopped_with_rollback(aws):
 def test_success_is_not_believed_while_the_new_version_is_worse(aws):
     """That everything is shifted says nothing of how it fares."""
     aws.cloudwatch.is_down = True
-    running = aws.begin()
+    order = aws.order()
+    served = order.progress.weighed(order.progress.answers_until, 0.1)
+    running = aws.begin(order.model_copy(update={"progress": served}))
     until(lambda: aws.stand_in.deployments)
     aws.stand_in.succeed()
     aws.cloudwatch.failing = {NEW}

@@ -61,6 +61,7 @@ class Metrics:
     def __init__(self) -> None:
         self.per_second = {OLD: (20, 0), NEW: (5, 0)}
         self.slow = {OLD: (0, 0), NEW: (0, 0)}  # warm requests, and those that were slow
+        self.last: dict[str, float] = {}  # a version's last second of answers (epoch), if any
         self.red: list[str] = []
         self.error: Exception | None = None
         self.alarm_error: Exception | None = None
@@ -87,7 +88,9 @@ class Metrics:
             if metric["MetricName"] == "WarmLatency":
                 warm, slow = self.slow[dimensions["ExecutedVersion"]]
                 value = warm if query["MetricStat"]["Stat"] == "SampleCount" else slow
-            results.append({"Id": query["Id"], "Timestamps": times, "Values": [value] * len(times)})
+            last = self.last.get(dimensions["ExecutedVersion"], float("inf"))
+            values = [value if second <= last else 0 for second in seconds]
+            results.append({"Id": query["Id"], "Timestamps": times, "Values": values})
         return [{"MetricDataResults": results}]
 
     def describe_alarms(self, AlarmNames):
@@ -185,12 +188,28 @@ async def test_broken_version_is_failed_within_seconds(bench):
 async def test_slow_requests_of_both_versions_stand_in_the_judgement(bench):
     """Whoever reads the record later sees how slow either was, not only the verdict."""
     bench.metrics.slow = {OLD: (20, 2), NEW: (5, 1)}
-    result = await bench.run(bench.order(slow_ms=(80, 200)))
+    order = bench.order(slow_ms=(80, 200))
+    served = order.progress.weighed(order.progress.answers_until, 0.1)
+    result = await bench.run(order.model_copy(update={"progress": served}))
 
     new, old = result.judgement.slow_canary, result.judgement.slow_baseline
     assert new.requests > 0
     assert new.failures == new.requests / 5
     assert old.failures == old.requests / 10
+
+
+async def test_what_was_asked_before_the_weight_is_not_productions(bench):
+    """Smoke asks the new version at weight 0, in a quiet hour more often than anybody else does."""
+    order = bench.order(slow_ms=(80, 200), min_duration=timedelta(seconds=2))
+    bench.metrics.per_second = {OLD: (0, 0), NEW: (8, 8)}
+    bench.metrics.slow = {OLD: (0, 0), NEW: (8, 8)}
+    bench.metrics.last[NEW] = time.time()
+
+    judgement = (await bench.run(order)).judgement
+
+    assert judgement.verdict is Verdict.PASSED
+    assert not judgement.step_back
+    assert (judgement.canary.requests, judgement.slow_canary.requests) == (0, 0)
 
 
 async def test_evidence_that_grows_takes_one_step_back(bench):
