@@ -1,7 +1,6 @@
 """A lane: one laptop cloud whose worker stands behind proxies, and can be killed and replaced."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -28,62 +27,12 @@ from tests.faults.aws_calls import Call
 from tests.faults.aws_proxy import AwsProxy, Rules
 from tests.faults.listener import Listener
 from tests.faults.temporal_proxy import TemporalProxy
+from tests.faults.workers import ROOT, Nursery
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 CLOCK_FACTOR = 60  # the policy's minutes pass in seconds
 STAND_IN = "print('worker ready', flush=True); import signal; signal.pause()"
 SHORT_HISTORY = "# Changelog\n\n## Unreleased\n\n### Added\n- The first thing.\n"
-
-
-class Nursery:
-    """The process that forks workers; only what it forked is ever killed."""
-
-    def __init__(self, log: Path) -> None:
-        self.log = log
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "nursery.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(log.parent / "nursery.log").open("ab"),
-            text=True,
-        )
-        self._lock = threading.Lock()
-        self._alive: int | None = None
-        self.kills = 0
-
-    def start(self, environment: dict[str, str]) -> None:
-        """One worker runs."""
-        with self._lock:
-            if self._alive is None:
-                self._alive = self._fork(environment)
-
-    def kill(self) -> None:
-        """No worker runs: it had no time to say or do anything."""
-        with self._lock:
-            if self._alive is not None:
-                os.kill(self._alive, signal.SIGKILL)
-                self._alive = None
-                self.kills += 1
-
-    def is_up(self) -> bool:
-        """Whether the worker has neither been killed nor ended by itself."""
-        return self._alive is not None and Path(f"/proc/{self._alive}").exists()
-
-    def close(self) -> None:
-        """Nothing that was forked runs, nor what forks."""
-        self.kill()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-
-    def _fork(self, environment: dict[str, str]) -> int:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        order = {"environment": environment, "log": str(self.log)}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
 
 
 class Lane:
@@ -177,6 +126,12 @@ class Lane:
     def replace_worker(self) -> None:
         """The worker is dead, and its successor is on its way: nobody lifts a finger."""
         self.nursery.kill()
+        self.start_worker()
+
+    def work_with(self, tree: Path) -> None:
+        """From now on the worker is of this tree's code, until another one is said."""
+        self.nursery.kill()
+        self.nursery.tree = tree
         self.start_worker()
 
     def skew_clock(self, seconds: int) -> None:

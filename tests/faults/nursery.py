@@ -1,4 +1,4 @@
-"""Forks real workers from a process that has imported everything: `python nursery.py`.
+"""Forks real workers from a process that has imported everything: `python nursery.py <tree>`.
 
 A worker of one's own costs a second and a half of imports; here it costs a fork. It is the same
 `worker.main()` in a process of its own, which can be killed like any other. One JSON object a line:
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import boto3
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, sys.argv[1])  # the tree whose worker it is
 
 import worker
 
@@ -54,7 +54,7 @@ def _work(environment: dict[str, str], log: str) -> None:
     os.environ.clear()
     os.environ.update(environment)
     if "LD_PRELOAD" in environment:  # takes effect in a new program only
-        program = str(Path(__file__).parents[2] / "worker.py")
+        program = str(Path(sys.argv[1]) / "worker.py")
         os.execve(sys.executable, [sys.executable, program], environment)
     try:
         asyncio.run(worker.main(worker.TemporalSettings.from_environment()))
