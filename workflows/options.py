@@ -54,6 +54,7 @@ ALIAS_WRITE: dict[str, Any] = AWS_CALL | {
 LANE: dict[str, Any] = {
     # the lane's worker may be away; whoever asks is told so in time, and asks again
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": PULSE,
     "schedule_to_close_timeout": timedelta(minutes=10),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)

@@ -16,7 +16,7 @@ from release.audit_events import Event, attributes, handed_over
 from release.promotion import Counts, StepJudgement
 from release.verdict import Verdict
 from tests.flow import recordings
-from tests.flow.conftest import ReleaseSystem
+from tests.flow.release_system import ReleaseSystem
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z$")
 

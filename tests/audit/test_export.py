@@ -16,7 +16,7 @@ from activities.inputs import AuditInput
 from release.audit_chain import Kind, read
 from release.audit_export import AuditRecord, key
 from release.promotion import PromotionRequest
-from tests.flow.conftest import ReleaseSystem, project_policy
+from tests.flow.release_system import ReleaseSystem, project_policy
 from tests.local import front_door_parts as parts
 from tests.service.service_parts import new_table
 from workflows.promotion import PromotionWorkflow

@@ -16,7 +16,8 @@ from temporalio.worker import Worker
 from connection.codec import Keyring, new_key
 from connection.converter import data_converter
 from settings import TemporalSettings
-from tests.flow.conftest import ReleaseSystem, release_system, temporal
+from tests.flow.conftest import release_system, temporal
+from tests.flow.release_system import ReleaseSystem
 
 __all__ = ["release_system", "temporal"]
 SECRET = "release/payload-keys"

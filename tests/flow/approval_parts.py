@@ -4,7 +4,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from release.decisions import Decision
-from tests.flow.conftest import ROOT
+from tests.flow.release_system import ROOT
 
 TEXT = (ROOT / "release.toml").read_text()
 

@@ -18,7 +18,7 @@ from release.lane import lane_id
 from release.rollback import AliasTarget, RollbackRequest, Undone
 from release.verdict import Verdict
 from tests.flow import recordings
-from tests.flow.conftest import project_policy
+from tests.flow.release_system import project_policy
 from workflows.production_lane import LOOK_EVERY
 from workflows.rollback import RollbackWorkflow
 

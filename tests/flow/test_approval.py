@@ -11,7 +11,7 @@ from release.decisions import Decision
 from release.policy import parse_policy
 from release.promotion import Outcome, Stage
 from tests.flow.approval_parts import TEXT, messages, refusal
-from tests.flow.conftest import project_policy
+from tests.flow.release_system import project_policy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,7 +10,7 @@ from release.lease import Hand, Note
 from release.promotion import Outcome, Stage
 from release.records import RecordResult
 from release.verdict import CheckResult, Verdict
-from tests.flow.conftest import SHA
+from tests.flow.release_system import SHA
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -14,7 +14,7 @@ from activities.deployments import Deployments
 from release.deployment import Deployment
 from release.records import RecordResult
 from release.verdict import Verdict
-from tests.flow.conftest import SHA
+from tests.flow.release_system import SHA
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

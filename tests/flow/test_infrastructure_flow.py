@@ -13,7 +13,7 @@ from release.decisions import Waive
 from release.policy import parse_policy
 from release.promotion import Outcome, Stage
 from release.verdict import Verdict
-from tests.flow.conftest import ROOT
+from tests.flow.release_system import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -18,7 +18,7 @@ from release.promotion import Outcome, Stage
 from release.rollback import AliasTarget, RollbackRequest
 from release.verdict import Verdict
 from release.windows import Windows
-from tests.flow.conftest import project_policy
+from tests.flow.release_system import project_policy
 from workflows.drill import RollbackDrillWorkflow
 from workflows.production_lane import LOOK_EVERY, ProductionLaneWorkflow
 from workflows.rollback import RollbackWorkflow

@@ -11,7 +11,7 @@ from release.promotion import Outcome
 from release.records import RecordResult
 from release.verdict import Verdict
 from tests.flow.approval_parts import TEXT
-from tests.flow.conftest import SHA, without_tasks
+from tests.flow.release_system import SHA, without_tasks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

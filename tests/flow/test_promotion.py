@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from release.decisions import Decision, SignOff
 from release.promotion import Outcome, Stage
 from release.verdict import Verdict
-from tests.flow.conftest import without_tasks
+from tests.flow.release_system import without_tasks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,7 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli import promotions
 from release.promotion import PromotionRequest
-from tests.flow.conftest import project_policy
+from tests.flow.release_system import project_policy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CALLERS = 50

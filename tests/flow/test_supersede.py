@@ -9,7 +9,7 @@ from activities.inputs import SupersedeInput
 from activities.supersede import Supersede
 from release.policy import Policy
 from release.promotion import Outcome, PromotionRequest, Stage
-from tests.flow.conftest import project_policy
+from tests.flow.release_system import project_policy
 from tests.git_command import git
 from workflows.promotion import PromotionWorkflow
 from workflows.state import SHA

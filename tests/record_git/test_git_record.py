@@ -21,7 +21,8 @@ from activities.github_deployment import GitHubDeployments
 from activities.github_release import GitHubRelease
 from release.promotion import Outcome, PromotionRequest, PromotionStatus, Stage, StepRecord
 from release.records import Kept, RecordRequest
-from tests.flow.conftest import project_policy, temporal
+from tests.flow.conftest import temporal
+from tests.flow.release_system import project_policy
 from tests.git_command import git
 
 __all__ = ["temporal"]

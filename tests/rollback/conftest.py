@@ -21,7 +21,8 @@ from activities.quarantine import Quarantine
 from activities.traffic import Traffic
 from settings import task_queue
 from tests.commands.conftest import Repository, repository, starter, state_dir
-from tests.flow.conftest import ReleaseSystem, temporal
+from tests.flow.conftest import temporal
+from tests.flow.release_system import ReleaseSystem
 from tests.local import front_door_parts as parts
 from tests.rollback.production_parts import Production
 from tests.service.service_parts import new_table

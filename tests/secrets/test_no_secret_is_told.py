@@ -42,7 +42,7 @@ from activities.secrets import read_secret
 from activities.staging import Staging
 from release.channels import Channel, ChannelKind
 from release.promotion import Outcome, PromotionRequest
-from tests.flow.conftest import ReleaseSystem, project_policy
+from tests.flow.release_system import ReleaseSystem, project_policy
 from tests.local import front_door_parts as parts
 from tests.secrets.secrets_parts import parrot, stored, told
 from tests.service.service_parts import new_table
