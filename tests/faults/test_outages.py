@@ -12,12 +12,14 @@ from release.promotion import Outcome
 from release.verdict import Verdict
 from tests.faults.aws_calls import Call
 from tests.faults.aws_proxy import Fate, Rules
+from tests.faults.lane import CLOCK_FACTOR
 from tests.faults.promises import violations
 from tests.faults.promotion import ROLLED_BACK, SCENARIOS, SUCCESS, promote
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 _PHASES = 12
+_HOUR_SECONDS = 3600 / CLOCK_FACTOR
 _CUT_SECONDS = 15.0  # longer than an activity's heartbeats may be away
 _ENDS = (Outcome.COMPLETED, Outcome.FAILED, Outcome.ROLLED_BACK)
 APIS = (
@@ -269,7 +271,7 @@ async def test_places_of_the_record_are_down(lane, noted, name, what):
             run.begin(back())
 
     async def back():
-        await asyncio.sleep(20)
+        await asyncio.sleep(_HOUR_SECONDS)
         lane.rules, lane.listener.is_down = Rules(), False
 
     run = await promote(lane, SCENARIOS[name], after)

@@ -15,8 +15,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.aws_retries import AwsFaults
 from release.pulse import PULSE
+from tests.simulation.activity_run import ActivityRun
 from tests.simulation.clockwork import Clockwork, Process
-from tests.simulation.temporal_server import CONVERTER, FAILURES, ActivityRun
+from tests.simulation.temporal_server import CONVERTER, FAILURES
 
 _INFO = ActivityEnvironment.default_info()
 
