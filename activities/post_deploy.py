@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +15,7 @@ from activities.checks.context import Patience
 from activities.checks.guarded import guarded
 from activities.checks.production import ProductionContext, ProductionFunction
 from activities.checks.production_registry import PRODUCTION_CHECKS
+from activities.clock import ServerClock
 from activities.inputs import WatchInput, WatchSeen
 from activities.staging import Staging
 from activities.traffic import Traffic
@@ -85,7 +86,8 @@ class _Watch:
 
     def __init__(self, production: PostDeploy, order: WatchInput) -> None:
         self._production, self._order = production, order
-        self._seen = _earlier() or WatchSeen(at=datetime.now(UTC), red_before=order.red_before)
+        self._clock = ServerClock()  # by which the order's end is told
+        self._seen = _earlier() or WatchSeen(at=self._clock.now(), red_before=order.red_before)
 
     def run(self) -> WatchSeen:
         order = self._order
@@ -95,7 +97,7 @@ class _Watch:
                 if failed := self._failed():
                     self._wait(order.confirm_after)
                     self._look(failed)
-                now = datetime.now(UTC)
+                now = self._clock.now()
                 if self._seen.superseded or self._failed() or now >= order.until:
                     return self._seen
                 self._wait(min(order.look_every, order.until - now))
@@ -142,11 +144,11 @@ class _Watch:
     def _see(self, results: list[CheckResult]) -> None:
         found = {result.id: result for result in (*self._seen.results, *results)}
         ordered = tuple(found[name] for name in self._order.checks if name in found)
-        self._seen = self._seen.model_copy(update={"results": ordered, "at": datetime.now(UTC)})
+        self._seen = self._seen.model_copy(update={"results": ordered, "at": self._clock.now()})
 
     def _wait(self, time: timedelta) -> None:
-        deadline = datetime.now(UTC) + time
-        while (rest := (deadline - datetime.now(UTC)).total_seconds()) > 0:
+        deadline = self._clock.now() + time
+        while (rest := (deadline - self._clock.now()).total_seconds()) > 0:
             activity.wait_for_cancelled_sync(min(rest, _BEAT_SECONDS))
             self._say_alive()
 

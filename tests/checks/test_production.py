@@ -67,9 +67,9 @@ def watch(cloud: Cloud, *checks: str, **given: Any) -> WatchSeen:
     url = given.pop("url", None)
     staging = Staging(aws.ssm, aws.secrets) if url is None else At(url, aws.secrets)
     activity = PostDeploy(staging, aws, Traffic(aws.lambda_), cloud.repository)
-    found: WatchSeen = ActivityEnvironment().run(
-        activity.watch_production, order(cloud, *checks, **given)
-    )
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=datetime.now(UTC))
+    found: WatchSeen = environment.run(activity.watch_production, order(cloud, *checks, **given))
     return found
 
 
