@@ -43,7 +43,8 @@ def _interleavings(runs: int, seed: int, processes: int) -> int:
     began = time.perf_counter()
     parts = [(min(_PART, runs - done), seed * 1_000_000 + done) for done in range(0, runs, _PART)]
     whole = Found()
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    # a process for each part: what a run leaves suspended is kept, some 300 kB of it
+    with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
         for part in pool.imap_unordered(_search, parts):
             _add(whole, part)
             seconds = time.perf_counter() - began
