@@ -17,6 +17,7 @@ from tests.service.service_parts import put_key
 KEYS = tuple(f"cw_test_soak_client_number_{number}" for number in range(4))
 CALIBRATION_SECONDS, CALIBRATION_CLIENTS = 4.0, 4
 _MOST_LINES = 10
+_USUAL = ("INIT_START", "START", "END", "REPORT")
 _WARM_UP_DELAY_SECONDS = 0.5  # long enough that sixteen requests at once meet sixteen workers
 
 
@@ -75,12 +76,15 @@ def soak(plan: Plan, folder: Path, progress: Callable[[str], None]) -> Soaked:
         if not soaked.answers.server_errors:
             return soaked
         lines = [line for line in deployed.log_lines() if _is_server_error(line)]
-        return replace(soaked, logged=tuple(lines[:_MOST_LINES]))
+        lines += deployed.own_log().splitlines()[-_MOST_LINES:]
+        return replace(soaked, logged=tuple(lines[: 2 * _MOST_LINES]))
 
 
 def _is_server_error(line: str) -> bool:
-    """Ours with a status of 5xx, or the runtime's word of a crash."""
-    return '"status":5' in line.replace(" ", "") or ("Error" in line and not line.startswith("{"))
+    """Ours with a status of 5xx, or what the runtime says when it does not end as it should."""
+    if line.startswith("{"):
+        return '"status":5' in line.replace(" ", "")
+    return not line.startswith(_USUAL)
 
 
 async def _soak(

@@ -5,6 +5,7 @@ version served it.
 """
 
 import json
+import logging
 import time
 import uuid
 
@@ -15,8 +16,11 @@ from infra.local.front_door.metrics import RequestRecord
 from infra.local.front_door.model import LambdaError
 from infra.local.front_door.telemetry import Telemetry
 
+_log = logging.getLogger(__name__)
+
 # An event may have 6 MB; in base64 a body grows by a third.
 _MAX_BODY_BYTES = 4_500_000
+_TOLD = 500  # bytes of a failure
 _JSON = [(b"content-type", b"application/json")]
 _MESSAGES = {400: "Bad Request", 413: "Request Entity Too Large", 429: "Service Unavailable"}
 
@@ -48,6 +52,8 @@ class HttpApi:
                 integration_ms = (time.perf_counter() - asked) * 1000
         except LambdaError as error:
             response = _refusal(error)
+            if response.status == 500:
+                _log.warning("request %s: %s", request_id, error.message)
         headers = [*response.headers, (b"apigw-requestid", request_id.encode())]
         await answer(send, response.status, headers, response.body)
         latency_ms = (time.perf_counter() - clock) * 1000
@@ -59,6 +65,11 @@ class HttpApi:
         invoked = await self._data_plane.invoke(self._function, "live", payload)
         if invoked.outcome.failed:
             response = Response(500, _JSON, INTERNAL_ERROR)
+            _log.warning(
+                "%s failed: %s",
+                self._function,
+                invoked.outcome.payload[:_TOLD].decode(errors="replace"),
+            )
         else:
             response = response_of(invoked.outcome.payload)
         version = (b"x-executed-version", invoked.version.encode())

@@ -80,8 +80,9 @@ class Worker:
             raise
         finally:
             self._pipe.handed_over()
-        limit = max(_INIT_SECONDS, self.version.timeout_seconds)
-        self._timer = loop.call_later(limit, self._timed_out, limit)
+        if self._init_ms is None:  # on a busy machine the runtime may have asked already
+            limit = max(_INIT_SECONDS, self.version.timeout_seconds)
+            self._timer = loop.call_later(limit, self._timed_out, limit)
         self._watcher = loop.create_task(self._watch())
 
     def submit(self, invocation: Invocation) -> None:
