@@ -56,7 +56,8 @@ class _Beating(ActivityInboundInterceptor):
 def _uninterrupted(function: Callable[..., Any]) -> Callable[..., Any]:
     """A cancellation, which comes with the heartbeat, waits for the end of the call to AWS.
 
-    Thrown into the thread it could leave a shared client's connection pool locked.
+    Thrown into the thread it could leave a shared client's connection pool locked. A coroutine is
+    interrupted where it waits.
     """
     if asyncio.iscoroutinefunction(function):
         return function

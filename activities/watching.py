@@ -40,9 +40,12 @@ class Watching:
         self.progress = self.progress.weighed(since, weight)
 
     def begin(self, since: datetime, weight: float) -> None:
-        """The canary has the weight from `since` on, and the step's time runs from then."""
+        """The step's time runs from `since` on.
+
+        The canary may have had the weight earlier: an attempt that died has told nobody.
+        """
+        self.weigh(self._order.since, weight)
         self._order = self._order.model_copy(update={"since": since})
-        self.weigh(since, weight)
 
     def judge(self, now: datetime) -> StepJudgement | None:
         """A failed judgement if the new version is seen to be worse, else None.
@@ -124,7 +127,8 @@ class Watching:
 
     def _of_production(self, bucket: Bucket) -> Bucket:
         """What a version without a weight answered were the smoke test's requests: they say nothing
-        of production, and at weight 0 each slow one of them would weigh like a proof.
+        of production. In the bucket in which the first small weight begins each slow one of them
+        would weigh like a proof, so that bucket's are left out as well.
         """
         if any(weight and since <= bucket.start for since, weight in self.progress.weights):
             return bucket

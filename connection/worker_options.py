@@ -16,8 +16,8 @@ ACTIVITY_SLOTS = 20
 # A workflow task is some milliseconds of Python under one interpreter lock: more at a time only
 # wait for each other, and a task that waits longer than 2 s counts as a deadlock.
 _WORKFLOW_SLOTS = 16
-# A waiting promotion is 1.6 MB of a worker, most of it its sandbox's modules. Beyond these each is
-# read again from its history at every message, which costs a tenth of a second: bench/orchestration.
+# A waiting promotion is 1.6 MB of a worker, most of it its sandbox's modules: 3 GB at the most.
+# Beyond these each is read again from its history at every message: bench/orchestration.
 _CACHED_WORKFLOWS = 2000
 GRACEFUL_SHUTDOWN = timedelta(seconds=8)
 """What an activity under way gets to end by itself, after SIGTERM. The alias writes take one; a

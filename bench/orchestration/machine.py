@@ -68,11 +68,14 @@ class Machine:
             *(sys.executable, "-m", "bench.orchestration.worker", f"--address={self.address}"),
             *(f"--world={self.world}", f"--step-seconds={self._step_seconds}"),
         )
-        with (self.folder / f"worker-{time.monotonic_ns()}.log").open("w") as log:
-            worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert worker.stdout is not None  # noqa: S101  it is a pipe
-        if "ready" not in worker.stdout.readline():
-            raise RuntimeError(f"a worker ended at once: see the logs in {self.folder}")
+        # into a file: a pipe that nobody reads is full one day, and then the worker stands still
+        told = self.folder / f"worker-{time.monotonic_ns()}.log"
+        with told.open("w") as log:
+            worker = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, text=True)
+        while "worker ready" not in told.read_text():
+            if worker.poll() is not None:
+                raise RuntimeError(f"a worker ended at once:\n{told.read_text()}")
+            time.sleep(0.05)
         self.workers.append(worker)
 
     def kill_worker(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowHandle
@@ -72,7 +73,8 @@ class Promotions:
             return (await self._client.count_workflows(query)).count
 
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while await count(_ASKING) < await count(_RUNNING):
+        # those that have just begun may not be listed yet
+        while not await count(_RUNNING) or await count(_ASKING) < await count(_RUNNING):
             if time.monotonic() > deadline:
                 raise TimeoutError("some promotions are not asking for their approval")
             await asyncio.sleep(0.5)
@@ -94,11 +96,12 @@ class Promotions:
         """What was approved may have changed while a promotion waited for production."""
         while True:
             await asyncio.sleep(_ASKED_AGAIN_SECONDS)
-            async for run in self._client.list_workflows(_ASKING):
-                handle = self._client.get_workflow_handle_for(PromotionWorkflow.run, run.id)
-                status = await _status(handle)
-                if status and status.stage is Stage.APPROVAL and status.digest and not status.votes:
-                    await approve(handle)
+            with suppress(RPCError):  # the next round asks again
+                async for run in self._client.list_workflows(_ASKING):
+                    handle = self._client.get_workflow_handle_for(PromotionWorkflow.run, run.id)
+                    status = await _status(handle)
+                    if status and status.stage is Stage.APPROVAL and not status.votes:
+                        await approve(handle)
 
 
 async def approve(handle: Handle) -> None:

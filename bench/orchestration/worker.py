@@ -12,11 +12,9 @@ from temporalio.worker import Worker
 from activities.pulse import Pulse
 from bench.orchestration.activities import Answers
 from bench.orchestration.world import World
-from connection.worker_options import worker_options
+from connection.worker_options import ACTIVITY_SLOTS, worker_options
 from settings import TemporalSettings
 from worker import WORKFLOWS
-
-_THREADS = 20
 
 
 async def main() -> None:
@@ -28,13 +26,8 @@ async def main() -> None:
     order = parser.parse_args()
     client = await Client.connect(order.address, data_converter=pydantic_data_converter)
     answers = Answers(World(order.world), order.step_seconds, client)
-    options = worker_options(TemporalSettings.from_environment()) | {
-        # a step is watched by a coroutine here: it waits and takes no thread
-        "max_concurrent_activities": 1000,
-        # or a thousand that wait would be measured as read again and again from their histories
-        "max_cached_workflows": 5000,
-    }
-    with ThreadPoolExecutor(_THREADS) as threads:
+    options = worker_options(TemporalSettings.from_environment())
+    with ThreadPoolExecutor(ACTIVITY_SLOTS) as threads:
         async with Worker(
             client,
             workflows=WORKFLOWS,

@@ -41,7 +41,7 @@ class Soaked:
     rate: float
     answers: Answers
     fates: Counter[Fate]
-    logged: tuple[str, ...] = ()  # what the function said of its answers of 5xx
+    logged: tuple[str, ...] = ()  # what function and front door said of them
 
     @property
     def problems(self) -> list[str]:
@@ -76,8 +76,8 @@ def soak(plan: Plan, folder: Path, progress: Callable[[str], None]) -> Soaked:
         if not soaked.answers.server_errors:
             return soaked
         lines = [line for line in deployed.log_lines() if _is_server_error(line)]
-        lines += deployed.own_log().splitlines()[-_MOST_LINES:]
-        return replace(soaked, logged=tuple(lines[: 2 * _MOST_LINES]))
+        own = deployed.own_log().splitlines()
+        return replace(soaked, logged=(*lines[:_MOST_LINES], *own[-_MOST_LINES:]))
 
 
 def _is_server_error(line: str) -> bool:

@@ -23,7 +23,7 @@ from workflows.promotion import PromotionWorkflow
 from workflows.record import RecordWorkflow
 
 FUNCTIONS = ("api", "fetcher")
-_DEADLINE_SECONDS = 400.0
+_DEADLINE_SECONDS = 500.0
 
 
 @dataclass

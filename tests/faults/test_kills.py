@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600
 
 AFTER_EVENTS = [
     (name, first, every)
-    for name, every in (("success", 9), ("alarm rollback", 4), ("rejected", 3), ("aborted", 4))
+    for name, every in (("success", 14), ("alarm rollback", 4), ("rejected", 3), ("aborted", 4))
     for first in range(every)
 ]
 AROUND_CALLS = [

@@ -86,8 +86,10 @@ def tree_of_the_version_before(folder: Path) -> Path | None:
     if not raised.strip() or not before.strip():
         return None
     if not folder.exists():
-        _git("clone", "--quiet", "--no-checkout", str(ROOT), str(folder))
-        _git("-C", str(folder), "checkout", "--quiet", "--detach", before.strip())
+        clone = ("git", "clone", "--quiet", "--no-checkout", str(ROOT), str(folder))
+        checkout = ("git", "-C", str(folder), "checkout", "--quiet", "--detach", before.strip())
+        subprocess.run(clone, check=True)
+        subprocess.run(checkout, check=True)
     return folder
 
 

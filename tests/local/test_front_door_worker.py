@@ -11,7 +11,7 @@ from infra.local.front_door.invocation import Invocation
 from infra.local.front_door.model import FunctionVersion
 
 ARN = "arn:aws:lambda:eu-central-1:000000000000:function:echo"
-SECONDS = 0.5  # the function's time limit, and that of its start
+SECONDS = 2.0  # the function's time limit, and that of its start
 HOST = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 VERSION = FunctionVersion(
     function="echo",
@@ -53,7 +53,7 @@ async def test_runtime_that_asks_before_its_start_has_returned_is_not_ended_late
     worker.asked_next = asking
     await worker.start(str(ENVIRONMENTS / "lambda-runtime/bin/python"), tmp_path, HOST, {})
     try:
-        until = time.monotonic() + 2 * SECONDS
+        until = time.monotonic() + 1.2 * SECONDS
         while time.monotonic() < until:
             outcome = asyncio.get_running_loop().create_future()
             worker.submit(Invocation(uuid.uuid4().hex, b"{}", ARN, {}, outcome))

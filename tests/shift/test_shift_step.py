@@ -203,7 +203,7 @@ async def test_what_was_asked_before_the_weight_is_not_productions(bench):
     order = bench.order(slow_ms=(80, 200), min_duration=timedelta(seconds=2))
     bench.metrics.per_second = {OLD: (0, 0), NEW: (8, 8)}
     bench.metrics.slow = {OLD: (0, 0), NEW: (8, 8)}
-    bench.metrics.last[NEW] = time.time()
+    bench.metrics.last[NEW] = order.since.timestamp()
 
     judgement = (await bench.run(order)).judgement
 

@@ -65,13 +65,12 @@ class HttpApi:
         invoked = await self._data_plane.invoke(self._function, "live", payload)
         if invoked.outcome.failed:
             response = Response(500, _JSON, INTERNAL_ERROR)
-            _log.warning(
-                "%s failed: %s",
-                self._function,
-                invoked.outcome.payload[:_TOLD].decode(errors="replace"),
-            )
+            told = invoked.outcome.payload[:_TOLD].decode(errors="replace")
+            _log.warning("%s failed: %s", self._function, told)
         else:
             response = response_of(invoked.outcome.payload)
+            if response.body == INTERNAL_ERROR:
+                _log.warning("%s gave an answer that is none for HTTP", self._function)
         version = (b"x-executed-version", invoked.version.encode())
         return response._replace(headers=[*response.headers, version])
 
