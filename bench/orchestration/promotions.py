@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from infra.local.settings import PROJECT_ROOT
@@ -37,11 +37,11 @@ class Promotions:
         self.requests: list[PromotionRequest] = []
 
     async def start(self, count: int) -> None:
-        """All are started, with their manual items signed off."""
+        """So many more are started, with their manual items signed off."""
 
         async def one(number: int) -> tuple[PromotionRequest, Handle]:
             request = PromotionRequest(
-                sha=f"{number:040x}",
+                sha=f"{number:012x}{0:028x}",  # an id is made of the first twelve
                 version=f"1.{number}.0",
                 requested_by="dora",
                 policy=self._of(number % self._services),
@@ -55,7 +55,8 @@ class Promotions:
                     await handle.signal("sign_off", {"item": item.id, "by": by})
             return request, handle
 
-        for request, handle in await _few_at_once(one, range(self._first, self._first + count)):
+        begun = self._first + len(self.handles)
+        for request, handle in await _few_at_once(one, range(begun, begun + count)):
             self.requests.append(request)
             self.handles.append(handle)
 
@@ -87,10 +88,9 @@ class Promotions:
         """How each promotion ended; who is asked again says yes again."""
         answering = asyncio.create_task(self._answer_again())
         try:
-            results = await asyncio.gather(*(handle.result() for handle in self.handles))
+            return list(await asyncio.gather(*(_outcome(handle) for handle in self.handles)))
         finally:
             answering.cancel()
-        return [str(result.outcome) for result in results]
 
     async def _answer_again(self) -> None:
         """What was approved may have changed while a promotion waited for production."""
@@ -112,6 +112,13 @@ async def approve(handle: Handle) -> None:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:  # ended meanwhile
                 raise
+
+
+async def _outcome(handle: Handle) -> str:
+    try:
+        return str((await handle.result()).outcome)
+    except WorkflowFailureError as failure:
+        return f"failed: {failure.cause}"
 
 
 async def _status(handle: Handle) -> PromotionStatus | None:
