@@ -16,7 +16,7 @@ test: $(INSTALLED) $(ENVS)/github-api/.installed lint types security-scan
 
 # kills, outages and wrong clocks against the real worker, several laptop clouds side by side:
 # docs/faults.md. One case again: make test-faults LANES=1 ARGS="-k … --seed …"
-LANES ?= 6
+LANES ?= 10
 test-faults: $(INSTALLED)
 	$(TOOLS)pytest -q tests/faults -n $(LANES) --dist worksteal $(ARGS)
 
